@@ -1,0 +1,242 @@
+"""The composition root: settings -> DM -> engine -> servers; signals and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+from contextlib import AsyncExitStack
+from enum import IntEnum
+from typing import IO, TYPE_CHECKING
+
+from dmioc.catalogue import Slots, check_prefix, station_catalogue
+from dmioc.config import BackendName
+from dmioc.errors import ConfigurationError, PrefixInUseError
+from dmioc.localdm.child import USERNAME, LocalDmChild
+from dmioc.model import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from dmioc.catalogue import Catalogue
+    from dmioc.config import Settings
+    from dmioc.dm.rest import RestDm
+    from dmioc.engine import Gateway
+    from dmioc.serve.ca import CaServer, CaSettings
+
+_LOG = logging.getLogger(__name__)
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 5064
+_LOCK = "lock"
+_SEARCH_S = 0.3
+"""How long another server of the prefix has to answer a search."""
+
+
+class ExitCode(IntEnum):
+    """How ``dmioc run`` ends (``design.md``, operations)."""
+
+    STOPPED = 0
+    CONFIGURATION = 2
+    IN_USE = 3
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """The catalogue of a gateway with these settings; raises `ConfigurationError` for a prefix that cannot be."""
+    slots = settings.slots
+    catalogue = station_catalogue(Slots(slots.daq, slots.upload, slots.workflow))
+    check_prefix(settings.gateway.prefix, catalogue)
+    return catalogue
+
+
+def run(settings: Settings, environment: Mapping[str, str], announce: Callable[[str], None]) -> ExitCode:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: what was configured.
+        environment: variables handed to the processes of the local DM.
+        announce: gets the lines a person at a terminal reads.
+
+    Raises `ConfigurationError` and `PrefixInUseError`; nothing is left running then.
+    """
+    catalogue = catalogue_of(settings)
+    asyncio.run(_serve(settings, catalogue, environment, announce))
+    return ExitCode.STOPPED
+
+
+async def _serve(
+    settings: Settings, catalogue: Catalogue, environment: Mapping[str, str], announce: Callable[[str], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as closing:
+        closing.enter_context(_lock(settings.gateway.state_directory))
+        child = _local_child(settings, environment)
+        crashed: list[Gateway] = []
+        starting: asyncio.Task[None] | None = None
+        if child is not None:
+            # It starts while this process imports its servers.
+            starting = asyncio.create_task(child.start(lambda text: _tell(crashed, text)))
+            closing.push_async_callback(child.stop)
+            await asyncio.sleep(0)
+        gateway, server = await _serve_ca(settings, catalogue, child, closing)
+        crashed.append(gateway)
+        if starting is not None and not await _unless_stopped(starting, stop):
+            return
+        gateway.start()
+        for line in banner(settings, server, child):
+            announce(line)
+        await stop.wait()
+        _LOG.info("stopping")
+
+
+async def _unless_stopped(starting: asyncio.Task[None], stop: asyncio.Event) -> bool:
+    """Wait for the local DM; False if the gateway is to stop before. Raises what the start raised."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return False
+    starting.result()
+    return True
+
+
+async def _serve_ca(
+    settings: Settings, catalogue: Catalogue, child: LocalDmChild | None, closing: AsyncExitStack
+) -> tuple[Gateway, CaServer]:
+    """Make the engine and serve it; what was made is undone by ``closing``."""
+    # Heavy imports come late: the local DM already starts meanwhile.
+    from dmioc.engine import Gateway, SystemClock  # noqa: PLC0415
+    from dmioc.serve.ca import CaServer, prefix_is_served  # noqa: PLC0415
+
+    ca_settings = _ca_settings(settings)
+    prefix = settings.gateway.prefix
+    if await prefix_is_served(f"{prefix}Heartbeat", ca_settings, _SEARCH_S):
+        raise PrefixInUseError(
+            f"prefix {prefix} is already served by another gateway: stop it or choose another prefix"
+        )
+    dm = _dm(settings, child)
+    closing.push_async_callback(dm.close)
+    gateway = Gateway(catalogue, dm, SystemClock(), settings.gateway.state_directory, settings.gateway.jobs_listed)
+    closing.push_async_callback(gateway.stop)
+    server = CaServer(gateway, prefix, ca_settings)
+    gateway.health.clients["CAClients"] = lambda: server.clients
+    gateway.restore()
+    if not settings.dm.verify and settings.dm.backend is not BackendName.LOCAL:
+        gateway.messages.add("DM", "certificates are not verified: [dm] verify is false", Severity.MINOR)
+    closing.push_async_callback(server.stop)
+    await server.start()
+    return gateway, server
+
+
+def _tell(gateways: list[Gateway], text: str) -> None:
+    for gateway in gateways:
+        gateway.messages.add("local DM", text, Severity.MAJOR)
+
+
+def _lock(directory: Path) -> IO[str]:
+    """Hold the state directory, so that two gateways never write one; given back when the file is closed."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / _LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"state directory {directory} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise PrefixInUseError(
+            f"another gateway (pid {holder}) uses {directory}: stop it or choose another --state"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _local_child(settings: Settings, environment: Mapping[str, str]) -> LocalDmChild | None:
+    if settings.dm.backend is not BackendName.LOCAL:
+        return None
+    local = settings.local
+    directory = local.directory or settings.gateway.state_directory / "localdm"
+    return LocalDmChild(directory.absolute(), local.port_base, local.station, stage_environment(settings, environment))
+
+
+def stage_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which the stages of workflows find this gateway's PVs (``design.md``, clients that ship with it)."""
+    addresses = settings.ca.interfaces or (LOOPBACK,)
+    found = {} if "EPICS_CA_ADDR_LIST" in environment else {"EPICS_CA_ADDR_LIST": " ".join(addresses)}
+    if found:
+        found["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
+    if settings.ca.port:
+        found["EPICS_CA_SERVER_PORT"] = str(settings.ca.port)
+    return {**environment, **found, "DMIOC_PREFIX": settings.gateway.prefix}
+
+
+def _ca_settings(settings: Settings) -> CaSettings:
+    from dmioc.serve.ca import CaSettings  # noqa: PLC0415 - heavy
+
+    interfaces = settings.ca.interfaces or (LOOPBACK,)
+    return CaSettings(
+        interfaces=interfaces, port=settings.ca.port, beacon_addresses=settings.ca.beacon_addresses or interfaces
+    )
+
+
+def _dm(settings: Settings, child: LocalDmChild | None) -> RestDm:
+    from dmioc.dm.rest import RestDm, RestSettings  # noqa: PLC0415 - heavy
+
+    dm = settings.dm
+    if dm.backend is BackendName.APS:
+        raise ConfigurationError(
+            '[dm] backend = "aps-dm-api" is not part of this version: "rest" speaks the same protocol'
+        )
+    if child is not None:
+        urls = {service.lower(): url for service, url in child.urls.items()}
+        station, login_file, owner = child.station, child.login_file, USERNAME
+    else:
+        urls = {"ds": dm.ds_url, "daq": dm.daq_url, "proc": dm.proc_url, "cat": dm.cat_url}
+        if dm.login_file is None:
+            raise ConfigurationError("[dm] login_file (or DM_LOGIN_FILE) is needed to log in to DM")
+        station, login_file, owner = dm.station, dm.login_file, dm.owner
+    return RestDm(
+        RestSettings(
+            ds_url=urls["ds"],
+            daq_url=urls["daq"],
+            proc_url=urls["proc"],
+            cat_url=urls["cat"],
+            station=station,
+            login_file=login_file,
+            owner=owner,
+            ca_file=dm.ca_file,
+            fingerprint=dm.fingerprint,
+            verify=dm.verify,
+            connect_timeout_s=dm.connect_timeout_s,
+            deadline_s=dm.deadline_s,
+            endpoints=dm.endpoints,
+            backend_name="local" if child is not None else "rest",
+        )
+    )
+
+
+def banner(settings: Settings, server: CaServer, child: LocalDmChild | None) -> list[str]:
+    """What a person reads when the gateway serves: where, what DM, and what to type next."""
+    prefix = settings.gateway.prefix
+    local = f"local DM in {child.directory}" if child else f"DM station {settings.dm.station}"
+    addresses = " ".join(settings.ca.interfaces or (LOOPBACK,))
+    # Clients search at the UDP port; the TCP port they are then told may be another one.
+    port = f" EPICS_CA_SERVER_PORT={settings.ca.port}" if settings.ca.port not in (0, DEFAULT_PORT) else ""
+    return [
+        f"dmioc serves {prefix}* over Channel Access at {' '.join(server.addresses)}, with {local}.",
+        "In another terminal:",
+        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={addresses.split()[0]}{port}",
+        f"  caproto-get {prefix}State",
+        "Every PV: dmioc pvs. Ctrl-C stops.",
+    ]

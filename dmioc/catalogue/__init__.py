@@ -1,0 +1,21 @@
+"""Every PV as data: the one place where a PV is declared (``pv-contract.md``)."""
+
+from dmioc.catalogue.entries import PV, Access, Catalogue, Column, Kind, State
+from dmioc.catalogue.station import Slots, check_prefix, station_catalogue
+from dmioc.catalogue.values import Raw, coerce, decode, shown
+
+__all__ = [
+    "PV",
+    "Access",
+    "Catalogue",
+    "Column",
+    "Kind",
+    "Raw",
+    "Slots",
+    "State",
+    "check_prefix",
+    "coerce",
+    "decode",
+    "shown",
+    "station_catalogue",
+]

@@ -1,0 +1,24 @@
+"""Settings: models with a description for each key, and how they are loaded; nothing else reads the environment."""
+
+from dmioc.config.load import load_settings, read_setup_file
+from dmioc.config.settings import (
+    BackendName,
+    CaSettings,
+    DmSettings,
+    GatewaySettings,
+    LocalSettings,
+    Settings,
+    SlotSettings,
+)
+
+__all__ = [
+    "BackendName",
+    "CaSettings",
+    "DmSettings",
+    "GatewaySettings",
+    "LocalSettings",
+    "Settings",
+    "SlotSettings",
+    "load_settings",
+    "read_setup_file",
+]

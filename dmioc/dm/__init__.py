@@ -1,0 +1,1 @@
+"""Clients of DM; each implements `dmioc.engine.ports.DmBackend`."""

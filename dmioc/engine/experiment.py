@@ -1,0 +1,224 @@
+"""The experiment in use, the list of the station's, and the creation of a new one (``pv-contract.md §3``)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dmioc.engine.commands import Command
+from dmioc.engine.polling import Poller
+from dmioc.engine.projection import Shown, publish_view
+from dmioc.engine.puts import CommandState, Outcome
+from dmioc.engine.signals import Signal
+from dmioc.errors import DmNotFoundError, DmRefusedError, RefusedError
+from dmioc.model import Experiment, NewExperiment, Service
+
+if TYPE_CHECKING:
+    from dmioc.engine.core import Core
+
+GROUP = "EXP:"
+NAME = "EXP:Name"
+INDEX = "EXP:Index"
+_ANSWER_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentView:
+    """What ``EXP:`` shows; the attributes are the sources that the catalogue names."""
+
+    state: str
+    id: int
+    type: str
+    storage_name: str
+    storage_host: str
+    description: str
+    start_date: str
+    end_date: str
+    created: str
+    root_path: str
+    storage_directory: str
+    data_directory: str
+    analysis_directory: str
+    storage_url: str
+    users: tuple[str, ...]
+    user_count: int
+    file_count: int
+
+
+def experiment_view(state: str, experiment: Experiment | None, file_count: int) -> ExperimentView:
+    """The view of an experiment, or of none: all empty."""
+    known = experiment or Experiment("")
+    return ExperimentView(
+        state=state,
+        id=known.id,
+        type=known.type,
+        storage_name=known.storage_name,
+        storage_host=known.storage_host,
+        description=known.description,
+        start_date=known.start_date,
+        end_date=known.end_date,
+        created=known.created,
+        root_path=known.root_path,
+        storage_directory=known.storage_directory,
+        data_directory=known.data_directory,
+        analysis_directory=known.analysis_directory,
+        storage_url=known.storage_url,
+        users=known.users,
+        user_count=known.user_count or len(known.users),
+        file_count=file_count if experiment else 0,
+    )
+
+
+class ExperimentInUse:
+    """Follows ``EXP:Name`` in DM and keeps the station's list."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._pvs = core.catalogue.group(GROUP)
+        self._state = "Unset"
+        self._experiment: Experiment | None = None
+        self._file_count = 0
+        self.experiments: tuple[Experiment, ...] = ()
+        self._answered = Signal()
+        ds, cat = core.links[Service.DS], core.links[Service.CAT]
+        self._poller = Poller("experiment", ds, core.store, self._poll, self._idle_period_s)
+        self._list_poller = Poller("experiments", ds, core.store, self._poll_list, self._idle_period_s)
+        self._files_poller = Poller("file count", cat, core.store, self._poll_files, self._idle_period_s)
+        core.commands.register(Command("EXP:New:Create", self.create))
+        self._publish()
+
+    @property
+    def pollers(self) -> tuple[Poller, ...]:
+        """What has to run."""
+        return (self._poller, self._list_poller, self._files_poller)
+
+    @property
+    def name(self) -> str:
+        """The name in use, as put, without blanks at its ends."""
+        return self._core.store.text(NAME)
+
+    def _idle_period_s(self) -> float:
+        return self._core.store.number("IdlePollPeriod")
+
+    def restored(self) -> None:
+        """``EXP:Name`` was set from the saved state: ask DM for it."""
+        self._changed_name()
+
+    def _changed_name(self) -> None:
+        self._experiment = None
+        self._file_count = 0
+        self._state = "Unverified" if self.name else "Unset"
+        self._publish()
+        self._poller.wake()
+
+    async def put_name(self) -> Outcome:
+        """``EXP:Name`` was put: ends when DM has answered for it or cannot be reached.
+
+        Any text is kept; a name DM does not know is no refusal, ``EXP:State`` tells (``pv-contract.md §3``).
+        """
+        self._changed_name()
+        self._core.store.commit()
+        await self._poller.now(_ANSWER_TIMEOUT_S)
+        return Outcome(CommandState.OK, f"{self.name or 'no experiment'}: {self._state}")
+
+    def row_name(self, index: int) -> str:
+        """Name in row ``index`` (from 0) of ``EXP:List``; raises `RefusedError` for a row that is not there."""
+        if not 0 <= index < len(self.experiments):
+            rows = f"0 to {len(self.experiments) - 1}" if self.experiments else "none: DM gave no list yet"
+            raise RefusedError(f"{INDEX} takes a row of EXP:List ({rows}), not {index}")
+        return self.experiments[index].name
+
+    async def confirmed(self) -> str:
+        """Name of the experiment in use, known to DM; DM is asked when that is not sure.
+
+        Raises `RefusedError` when there is none or DM does not know it, and `DmError`.
+        """
+        name = self.name
+        if not name:
+            raise RefusedError("EXP:Name is empty: put the name of the experiment first")
+        if self._state != "Loaded" or not self._core.links[Service.DS].answers:
+            try:
+                self._take(name, await self._core.dm.experiment(name))
+            except DmNotFoundError as error:
+                raise RefusedError(f"DM does not know the experiment {name}: {error}") from error
+        return name
+
+    async def _poll(self) -> bool:
+        name = self.name
+        if not name:
+            return False
+        try:
+            experiment = await self._core.dm.experiment(name)
+        except DmNotFoundError:
+            self._take(name, None)
+        else:
+            self._take(name, experiment)
+        return True
+
+    def _take(self, name: str, experiment: Experiment | None) -> None:
+        # Another name may have been put while DM was asked.
+        if name != self.name:
+            return
+        state = "Loaded" if experiment else "NotFound"
+        if state != self._state:
+            self._core.messages.add(GROUP, f"{name} is loaded" if experiment else f"DM does not know {name}")
+            self._files_poller.wake()
+        self._state = state
+        self._experiment = experiment
+        self._publish()
+        self._answered.fire()
+
+    async def _poll_list(self) -> bool:
+        experiments = await self._core.dm.experiments()
+        # DM promises no order (dm-protocol.md §3.2): newest first by creation, then by id.
+        self.experiments = tuple(sorted(experiments, key=lambda one: (one.created, one.id), reverse=True))
+        return True
+
+    async def _poll_files(self) -> bool:
+        experiment = self._experiment
+        if experiment is None:
+            return False
+        count = await self._core.dm.file_count(experiment.name)
+        if self._experiment is not None and self._experiment.name == experiment.name:
+            self._file_count = count
+            self._publish()
+        return True
+
+    def _publish(self) -> None:
+        view = experiment_view(self._state, self._experiment, self._file_count)
+        publish_view(self._core.store, self._pvs, view, Shown(from_dm=bool(self.name), alarms={}))
+
+    async def create(self) -> str:
+        """Command New:Create: create the experiment that New:* describes, then select it."""
+        store = self._core.store
+        new = NewExperiment(
+            name=store.text("EXP:New:Name"),
+            type=store.text("EXP:New:Type"),
+            description=store.text("EXP:New:Description"),
+            start_date=_date(store.text("EXP:New:StartDate"), "EXP:New:StartDate"),
+            end_date=_date(store.text("EXP:New:EndDate"), "EXP:New:EndDate"),
+        )
+        if not new.name:
+            raise RefusedError("EXP:New:Name is empty: put the name of the new experiment")
+        if new.start_date and new.end_date and new.end_date < new.start_date:
+            raise RefusedError(f"EXP:New:EndDate {new.end_date} is before EXP:New:StartDate {new.start_date}")
+        try:
+            experiment = await self._core.dm.create_experiment(new)
+        except DmRefusedError as error:
+            raise RefusedError(f"DM did not create {new.name}: {error}") from error
+        store.set(NAME, experiment.name)
+        self._changed_name()
+        store.commit()
+        await asyncio.gather(self._poller.now(_ANSWER_TIMEOUT_S), self._list_poller.now(_ANSWER_TIMEOUT_S))
+        return f"created {experiment.name} (id {experiment.id}) and selected it"
+
+
+def _date(text: str, name: str) -> str:
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(text).date().isoformat()
+    except ValueError as error:
+        raise RefusedError(f"{name} takes a date such as 2026-11-21, not {text!r}") from error

@@ -1,0 +1,233 @@
+"""The engine as a whole: what the servers serve and put to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dmioc.catalogue import Kind, coerce
+from dmioc.engine.commands import Command, Commands
+from dmioc.engine.core import Core
+from dmioc.engine.daq_slot import DaqSlot
+from dmioc.engine.experiment import INDEX, NAME, ExperimentInUse
+from dmioc.engine.health import Health
+from dmioc.engine.jobs import JobBoard
+from dmioc.engine.journal import Journal
+from dmioc.engine.links import Links
+from dmioc.engine.messages import Messages
+from dmioc.engine.metadata import MetadataSender
+from dmioc.engine.polling import Poller
+from dmioc.engine.puts import CommandState, Outcome
+from dmioc.engine.saving import Saver
+from dmioc.engine.store import Store
+from dmioc.engine.transfers import TransferBoard
+from dmioc.engine.upload_slot import UploadSlot
+from dmioc.engine.workflow_slot import WorkflowSlot
+from dmioc.errors import CommandFailedError, RefusedError
+from dmioc.model import Service, Severity, TransferKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from dmioc.catalogue import Catalogue, Raw
+    from dmioc.engine.ports import Clock, DmBackend, Sink
+    from dmioc.engine.puts import Origin, Snapshot
+    from dmioc.engine.readings import Value
+
+JOURNAL = "journal.sqlite"
+_REFRESH_TIMEOUT_S = 60.0
+_PERIODS = frozenset({"PollPeriod", "IdlePollPeriod"})
+
+Slot = DaqSlot | UploadSlot | WorkflowSlot
+
+
+class Gateway:
+    """Watches DM, holds the one state, and takes puts; implements `dmioc.engine.puts.Puttable`.
+
+    Args:
+        catalogue: what is served.
+        dm: the DM to watch.
+        clock: time.
+        directory: where autosave and journal are kept; must exist.
+        jobs_listed: how many of the newest jobs are kept for ``JOB:List``.
+
+    Raises `StateFileError` when the journal cannot be opened. To be made inside the running loop.
+    """
+
+    def __init__(self, catalogue: Catalogue, dm: DmBackend, clock: Clock, directory: Path, jobs_listed: int) -> None:
+        store = Store(catalogue, clock)
+        messages = Messages(catalogue, store, clock)
+        journal = Journal(directory / JOURNAL)
+        commands = Commands(catalogue, store, clock, messages, journal)
+        self._core = Core(catalogue, store, clock, dm, Links(store, clock, messages), messages, commands, journal)
+        self.experiment = ExperimentInUse(self._core)
+        self.jobs = JobBoard(self._core, jobs_listed, lambda: any(slot.is_active for slot in self._workflow_slots))
+        self.boards = tuple(TransferBoard(self._core, kind) for kind in TransferKind)
+        self._daq_poller = self._slot_poller("DAQ slots", Service.DAQ, lambda: self._daq_slots)
+        self._upload_poller = self._slot_poller("upload slots", Service.DAQ, lambda: self._upload_slots)
+        self._job_poller = self._slot_poller("workflow slots", Service.PROC, lambda: self._workflow_slots)
+        self._daq_slots = tuple(
+            DaqSlot(self._core, group, self.experiment, self._daq_poller.wake) for group in self._groups("DAQ")
+        )
+        self._upload_slots = tuple(
+            UploadSlot(self._core, group, self.experiment, self._upload_poller.wake) for group in self._groups("UPL")
+        )
+        self._workflow_slots = tuple(
+            WorkflowSlot(self._core, group, self.jobs, self._job_poller.wake) for group in self._groups("WF")
+        )
+        self.metadata = MetadataSender(self._core, self.experiment)
+        self.health = Health(self._core)
+        self._saver = Saver(self._core, directory, self._held)
+        self._tasks: list[asyncio.Task[None]] = []
+        commands.register(Command("Refresh", self._refresh))
+
+    def _groups(self, kind: str) -> Sequence[str]:
+        """Groups of the slots of a kind: ``DAQ1:``, ``DAQ2:`` …"""
+        groups = dict.fromkeys(pv.group for pv in self._core.catalogue)
+        return [group for group in groups if group.startswith(kind) and group[len(kind) : -1].isdigit()]
+
+    def _slot_poller(self, question: str, service: Service, slots: Callable[[], Sequence[Slot]]) -> Poller:
+        async def work() -> bool:
+            return await _poll_side_by_side(slots())
+
+        def period_s() -> float:
+            active = any(slot.is_active for slot in slots())
+            return self._core.store.number("PollPeriod" if active else "IdlePollPeriod")
+
+        return Poller(question, self._core.links[service], self._core.store, work, period_s)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is to be served."""
+        return self._core.catalogue
+
+    @property
+    def messages(self) -> Messages:
+        """The events."""
+        return self._core.messages
+
+    def snapshot(self) -> Snapshot:
+        """The state now."""
+        return self._core.store.snapshot()
+
+    def add_sink(self, sink: Sink) -> None:
+        """Let the sink have every later change."""
+        self._core.store.add_sink(sink)
+
+    @property
+    def _slots(self) -> tuple[Slot, ...]:
+        return (*self._daq_slots, *self._upload_slots, *self._workflow_slots)
+
+    def _held(self) -> Mapping[str, Mapping[str, str]]:
+        return {slot.group: held for slot in self._slots if (held := slot.held())}
+
+    @property
+    def _pollers(self) -> tuple[Poller, ...]:
+        boards = tuple(board.poller for board in self.boards)
+        slots = (self._daq_poller, self._upload_poller, self._job_poller)
+        return (*self.experiment.pollers, *boards, *self.jobs.pollers, *slots)
+
+    def restore(self) -> None:
+        """Bring back setpoints and slots of the last run, and report commands that it did not end."""
+        held = self._saver.restore()
+        self.experiment.restored()
+        for slot in self._slots:
+            slot.restore(held.get(slot.group, {}))
+        for entry in self._core.journal.unfinished(self._core.clock.now_s()):
+            text = f"{entry.command} was interrupted: the gateway ended before it did"
+            self._core.messages.add("commands", text, Severity.MINOR)
+            if entry.command in self.catalogue:
+                group = self.catalogue[entry.command].group
+                self._core.commands.publish_outcome(group, Outcome(CommandState.INTERRUPTED, text))
+        self._core.store.commit()
+
+    def start(self) -> None:
+        """Start to poll, to beat and to save."""
+        for poller in self._pollers:
+            self._tasks.append(asyncio.create_task(poller.run(), name=f"poll {poller.question}"))
+        self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
+        self._tasks.append(asyncio.create_task(self._saver.run(), name="autosave"))
+
+    async def stop(self) -> None:
+        """End commands as Interrupted, stop polling, save, and close the journal."""
+        await self._core.commands.interrupt_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._saver.save_if_changed()
+        self._core.store.commit()
+        self._core.journal.close()
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_s = loop.time()
+        while True:
+            self.health.beat()
+            self._core.links.tick()
+            self._core.store.commit()
+            next_s = max(next_s + 1.0, loop.time())
+            await asyncio.sleep(next_s - loop.time())
+
+    async def _refresh(self) -> str:
+        ended = await asyncio.gather(*(poller.now(_REFRESH_TIMEOUT_S) for poller in self._pollers))
+        away = [link for link in self._core.links.by_service.values() if link.error]
+        if away or not all(ended):
+            reasons = "; ".join(f"DM {link.service.value}: {link.error}" for link in away)
+            raise CommandFailedError(f"not everything was answered: {reasons or 'a poll did not end in time'}")
+        return "everything was polled"
+
+    def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
+        """Take a put; see `dmioc.engine.puts.Puttable.put`."""
+        try:
+            return self._put(name, raw, origin)
+        except RefusedError as error:
+            outcome = Outcome(CommandState.REFUSED, str(error))
+            self._core.messages.add(name, f"refused for {origin}: {error}", Severity.MINOR)
+            self._core.store.commit()
+            return _ended(outcome)
+
+    def _put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
+        pv = self.catalogue[name]
+        if not pv.writable:
+            raise RefusedError(f"{name} is read-only")
+        value = coerce(pv, raw)
+        if pv.kind is Kind.COMMAND:
+            if value != 1:
+                raise RefusedError(f"{name} takes 1 to run, not {value}")
+            return self._core.commands.start(name, origin)
+        if name == INDEX:
+            return self._select_row(value)
+        self._set(name, value)
+        if name == NAME:
+            return asyncio.ensure_future(self.experiment.put_name())
+        return _ended(Outcome(CommandState.OK))
+
+    def _set(self, name: str, value: Value) -> None:
+        self._core.store.set(name, value)
+        self._core.store.commit()
+        if name in _PERIODS:
+            for poller in self._pollers:
+                poller.wake()
+
+    def _select_row(self, value: Value) -> asyncio.Future[Outcome]:
+        if not isinstance(value, int):
+            raise RefusedError(f"{INDEX} takes a row number, not {value!r}")
+        self._core.store.set(NAME, self.experiment.row_name(value))
+        self._set(INDEX, value)
+        return asyncio.ensure_future(self.experiment.put_name())
+
+
+def _ended(outcome: Outcome) -> asyncio.Future[Outcome]:
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    future.set_result(outcome)
+    return future
+
+
+async def _poll_side_by_side(slots: Sequence[Slot]) -> bool:
+    """Poll every slot; whether any asked DM. Raises the first error after all have ended."""
+    results = await asyncio.gather(*(slot.poll() for slot in slots), return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise errors[0]
+    return any(result is True for result in results)

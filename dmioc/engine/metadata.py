@@ -1,0 +1,72 @@
+"""Run metadata as a dataset in DM's catalog (``pv-contract.md §7``, ``dm-protocol.md §7.2``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dmioc.engine.commands import Command
+from dmioc.engine.objects import json_object
+from dmioc.engine.projection import Shown, iso8601, publish_view
+from dmioc.errors import DmError, RefusedError
+from dmioc.model import Status
+
+if TYPE_CHECKING:
+    from dmioc.engine.core import Core
+    from dmioc.engine.experiment import ExperimentInUse
+
+GROUP = "MD:"
+_UID_CHARACTERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataView:
+    """What ``MD:`` shows of the last Send."""
+
+    status: Status = Status.IDLE
+    id: str = ""
+    size_bytes: int = 0
+    event_time_s: float = 0.0
+
+
+class MetadataSender:
+    """The group ``MD:``."""
+
+    def __init__(self, core: Core, experiment: ExperimentInUse) -> None:
+        self._core = core
+        self._experiment = experiment
+        self._pvs = core.catalogue.group(GROUP)
+        core.commands.register(Command(f"{GROUP}Send", self.send))
+        self._publish(MetadataView())
+
+    async def send(self) -> str:
+        """Command Send: add the dataset; raises `RefusedError` for what is missing and `DmError`."""
+        store = self._core.store
+        content = json_object(store, f"{GROUP}JSON")
+        if not content:
+            raise RefusedError(f'{GROUP}JSON is empty: put a JSON object such as {{"key": "value"}}')
+        run_uid = store.text(f"{GROUP}RunUID")
+        dataset = store.text(f"{GROUP}Dataset") or (f"run_uid8_{run_uid[:_UID_CHARACTERS]}" if run_uid else "")
+        if not dataset:
+            raise RefusedError(f"{GROUP}RunUID and {GROUP}Dataset are empty: put one of them")
+        experiment = store.text(f"{GROUP}Experiment") or await self._experiment.confirmed()
+        size_bytes = len(store.text(f"{GROUP}JSON").encode())
+        # The keys that apstools sends (dm-protocol.md §7.2).
+        document: dict[str, object] = {
+            "bluesky_run_uid": run_uid,
+            "workflow_name": store.text(f"{GROUP}Workflow"),
+            "time_iso8601": iso8601(self._core.clock.now_s()),
+            "bluesky_metadata": content,
+        }
+        self._publish(MetadataView(Status.RUNNING, size_bytes=size_bytes, event_time_s=self._core.clock.now_s()))
+        store.commit()
+        try:
+            dataset_id = await self._core.dm.add_dataset(experiment, dataset, document)
+        except DmError:
+            self._publish(MetadataView(Status.FAILED, size_bytes=size_bytes, event_time_s=self._core.clock.now_s()))
+            raise
+        self._publish(MetadataView(Status.DONE, dataset_id, size_bytes, self._core.clock.now_s()))
+        return f"dataset {dataset} of {experiment}, {size_bytes} bytes"
+
+    def _publish(self, view: MetadataView) -> None:
+        publish_view(self._core.store, self._pvs, view, Shown(from_dm=False, alarms={}))

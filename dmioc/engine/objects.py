@@ -1,0 +1,68 @@
+"""What the slots have in common: arguments as JSON, and following one object of DM by its id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from dmioc.catalogue import shown
+from dmioc.errors import RefusedError
+
+if TYPE_CHECKING:
+    from dmioc.engine.store import Store
+
+NOT_FOUND_BEFORE_LOST = 3
+"""DM may not know an object in the first moments after it was started (``field-notes.md §1.2``)."""
+
+
+def json_object(store: Store, name: str) -> dict[str, object]:
+    """The JSON object in a text PV; empty for an empty text.
+
+    Raises `RefusedError` naming the PV and what is wrong with its text.
+    """
+    text = store.text(name)
+    if not text:
+        return {}
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        raise RefusedError(f"{name} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise RefusedError(f"{name} is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise RefusedError(f'{name} must be a JSON object such as {{"key": "value"}}, not {shown(value)}')
+    return cast("dict[str, object]", value)
+
+
+def merged(parts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """One set of arguments from several PVs; raises `RefusedError` for a key that stands in two of them.
+
+    Args:
+        parts: by the name of the PV they come from.
+    """
+    result: dict[str, object] = {}
+    origin: dict[str, str] = {}
+    for name, values in parts.items():
+        for key, value in values.items():
+            if key in result:
+                raise RefusedError(f"{key} stands in {origin[key]} and in {name}: leave it out of one")
+            result[key] = value
+            origin[key] = name
+    return result
+
+
+class NotFoundCount:
+    """How often in a row DM did not know an object."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def found(self) -> None:
+        """DM knows it."""
+        self._count = 0
+
+    def is_lost(self) -> bool:
+        """Count one more answer that it is not known; whether it is to be called Lost now."""
+        self._count += 1
+        return self._count >= NOT_FOUND_BEFORE_LOST

@@ -1,0 +1,83 @@
+"""What a put is, whichever protocol it came by, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from dmioc.catalogue import Catalogue, Raw
+from dmioc.engine.ports import Sink
+from dmioc.engine.readings import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who put: protocol (``ca``, ``pva``, ``rpc``), user as claimed by the client, host as seen by the server."""
+
+    protocol: str
+    user: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} over {self.protocol}"
+
+
+class CommandState(Enum):
+    """How the last command of a group stands; the value is the label on ``CmdStatus``."""
+
+    NONE = "None"
+    BUSY = "Busy"
+    OK = "OK"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a put or a command ended, and why, in one line."""
+
+    state: CommandState
+    message: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the client may be told that all went well."""
+        return self.state is CommandState.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every scalar PV at one revision, by its name without prefix."""
+
+    revision: int
+    readings: Mapping[str, Reading]
+
+
+class Puttable(Protocol):
+    """The engine as the servers see it."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is to be served."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The state now; cheap, does not copy."""
+        ...
+
+    def add_sink(self, sink: Sink) -> None:
+        """Let the sink have every later change."""
+        ...
+
+    def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
+        """Take a put to a PV (name without prefix); returns at once.
+
+        The future is done already for a setpoint and for what is refused without asking DM; for a command it is done when the
+        command has ended. A plain put only looks whether it is done and refused; one with completion waits for it. Cancelling
+        the future does not stop the command.
+        """
+        ...

@@ -1,0 +1,81 @@
+"""Keeps setpoints and slots on disk while the gateway runs, and brings them back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dmioc.catalogue import coerce
+from dmioc.engine.autosave import Saved, SavedState, load, save
+from dmioc.errors import RefusedError, StateFileError
+from dmioc.model import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from dmioc.engine.core import Core
+
+PERIOD_S = 0.2
+"""At most so long is a change on no disk."""
+
+
+class Saver:
+    """Writes the state whenever it differs from what is on disk."""
+
+    def __init__(self, core: Core, directory: Path, held: Callable[[], Mapping[str, Mapping[str, str]]]) -> None:
+        self._core = core
+        self._directory = directory
+        self._held = held
+        self._written: SavedState | None = None
+        self._number = int(core.clock.now_s())
+        self._failed = False
+
+    def restore(self) -> Mapping[str, Mapping[str, str]]:
+        """Set the saved setpoints; answers what each slot held, by its group. What is bad is told on ``Message``."""
+        loaded = load(self._directory)
+        for complaint in loaded.complaints:
+            self._core.messages.add("autosave", complaint, Severity.MAJOR)
+        for name, value in loaded.state.setpoints.items():
+            self._restore_one(name, value)
+        return loaded.state.held
+
+    def _restore_one(self, name: str, value: Saved) -> None:
+        if name not in self._core.catalogue or not self._core.catalogue[name].saved:
+            self._core.messages.add("autosave", f"{name} is no longer a saved setpoint: left out", Severity.MINOR)
+            return
+        try:
+            self._core.store.set(name, coerce(self._core.catalogue[name], value))
+        except RefusedError as error:
+            self._core.messages.add("autosave", f"saved value left out: {error}", Severity.MINOR)
+
+    def _state(self) -> SavedState:
+        store = self._core.store
+        setpoints: dict[str, Saved] = {}
+        for pv in self._core.catalogue:
+            if pv.saved:
+                value = store.label(pv.name) if pv.states else store.value(pv.name)
+                setpoints[pv.name] = value if isinstance(value, int | float | str) else "\n".join(value)
+        return SavedState(setpoints, dict(self._held()))
+
+    async def run(self) -> None:
+        """Save changes until cancelled."""
+        while True:
+            await self.save_if_changed()
+            await asyncio.sleep(PERIOD_S)
+
+    async def save_if_changed(self) -> None:
+        """Write the state if it differs from what was written last; a disk that refuses is told once."""
+        state = self._state()
+        if state == self._written:
+            return
+        self._number += 1
+        try:
+            await asyncio.to_thread(save, self._directory, state, self._number)
+        except StateFileError as error:
+            if not self._failed:
+                self._failed = True
+                self._core.messages.add("autosave", str(error), Severity.MAJOR)
+            return
+        self._failed = False
+        self._written = state

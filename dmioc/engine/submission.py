@@ -1,0 +1,129 @@
+"""Submitting a job once: the same request id never starts a second one, also over a restart and a lost answer."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dmioc.engine.journal import Request
+from dmioc.engine.waits import wait_for
+from dmioc.errors import DmNotFoundError, DmUnreachableError, RefusedError
+from dmioc.model import Job, Service
+
+if TYPE_CHECKING:
+    from dmioc.engine.core import Core
+    from dmioc.engine.jobs import JobBoard
+
+REQUEST_ARGUMENT = "dmiocRequestId"
+"""Argument that every job of ours carries; DM echoes arguments in the job record (``dm-protocol.md §6.5``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is to be submitted, and what to do while another job of the workflow is active (``Start Wait Refuse``)."""
+
+    owner: str
+    workflow: str
+    arguments: Mapping[str, object]
+    request_id: str
+    if_running: str
+    timeout_s: float
+
+
+async def submit(core: Core, board: JobBoard, submission: Submission) -> tuple[Job, bool]:
+    """Submit, or find the job of the same request; answers the job and whether it ran before.
+
+    Raises `RefusedError` for what is refused before DM is asked, and `DmError`. A submission whose answer was lost is looked for
+    among DM's jobs: it is answered like any other if it is there.
+    """
+    if REQUEST_ARGUMENT in submission.arguments:
+        raise RefusedError(f"{REQUEST_ARGUMENT} is the gateway's own argument: put RequestID instead")
+    if submission.request_id:
+        known = await _known_job(core, board, submission)
+        if known is not None:
+            return known, True
+    await _mind_others(core, board, submission)
+    request_id = submission.request_id or str(uuid.uuid4())
+    request = Request(submission.owner, submission.workflow, "")
+    await asyncio.to_thread(core.journal.note_request, request_id, core.clock.now_s(), request)
+    arguments = {**submission.arguments, REQUEST_ARGUMENT: request_id}
+    job = await _ask(core, board, submission, arguments, request_id)
+    request = Request(submission.owner, submission.workflow, job.summary.id)
+    await asyncio.to_thread(core.journal.note_request, request_id, core.clock.now_s(), request)
+    return job, False
+
+
+async def _ask(
+    core: Core, board: JobBoard, submission: Submission, arguments: Mapping[str, object], request_id: str
+) -> Job:
+    try:
+        return await core.dm.start_job(submission.owner, submission.workflow, arguments)
+    except DmNotFoundError as error:
+        raise RefusedError(f"DM does not know workflow {submission.workflow} of {submission.owner}: {error}") from error
+    except DmUnreachableError as error:
+        if not error.request_sent:
+            raise
+        job = await _find(core, board, submission.owner, request_id)
+        if job is None:
+            raise
+        return job
+
+
+async def _known_job(core: Core, board: JobBoard, submission: Submission) -> Job | None:
+    """The job that this request id started earlier; None if it started none.
+
+    Raises `RefusedError` when the id was used for another workflow.
+    """
+    request = await asyncio.to_thread(core.journal.request, submission.request_id)
+    if request is None:
+        return None
+    if (request.owner, request.workflow) != (submission.owner, submission.workflow):
+        raise RefusedError(
+            f"RequestID {submission.request_id} was used for workflow {request.workflow} of {request.owner}:"
+            " put another id for another workflow"
+        )
+    if request.job_id:
+        try:
+            return await core.dm.job(request.owner, request.job_id)
+        except DmNotFoundError as error:
+            raise RefusedError(
+                f"RequestID {submission.request_id} started job {request.job_id}, which DM no longer knows:"
+                " put another id to start anew"
+            ) from error
+    return await _find(core, board, request.owner, submission.request_id)
+
+
+async def _find(core: Core, board: JobBoard, owner: str, request_id: str) -> Job | None:
+    """The job that carries a request id, asked of DM anew; raises `DmError`."""
+    await board.poll()
+    found = board.find_request(request_id)
+    return await core.dm.job(owner, found.id) if found else None
+
+
+async def _mind_others(core: Core, board: JobBoard, submission: Submission) -> None:
+    """Do as ``IfRunning`` says about other active jobs of the workflow."""
+    if submission.if_running == "Start":
+        return
+    await board.poll()
+
+    def none_active() -> str | None:
+        others = [job for job in board.active() if job.workflow == submission.workflow]
+        return None if others else "none"
+
+    if none_active():
+        return
+    if submission.if_running == "Refuse":
+        others = [job.id for job in board.active() if job.workflow == submission.workflow]
+        raise RefusedError(f"{submission.workflow} is already running as job {others[0]} and IfRunning is Refuse")
+    await wait_for(
+        none_active,
+        changed=board.changed,
+        link=core.links[Service.PROC],
+        store=core.store,
+        clock=core.clock,
+        timeout_s=submission.timeout_s,
+        what=f"waiting for other jobs of {submission.workflow}",
+    )

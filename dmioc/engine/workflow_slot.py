@@ -1,0 +1,259 @@
+"""A workflow slot: submit a job, follow it, report on it, abort it (``pv-contract.md §6``)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dmioc.catalogue.workflows import ARGUMENT_PAIRS
+from dmioc.engine.commands import Command
+from dmioc.engine.job_view import JobView, job_view, report_text
+from dmioc.engine.objects import NotFoundCount, json_object, merged
+from dmioc.engine.projection import Shown, publish_view
+from dmioc.engine.signals import Signal
+from dmioc.engine.submission import Submission, submit
+from dmioc.engine.waits import wait_for
+from dmioc.errors import CommandFailedError, DmNotFoundError, RefusedError
+from dmioc.model import Job, JobSummary, Service, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dmioc.engine.core import Core
+    from dmioc.engine.jobs import JobBoard
+
+_LOG = logging.getLogger(__name__)
+
+
+class WorkflowSlot:
+    """One of the groups ``WF1:``, ``WF2:`` …"""
+
+    def __init__(self, core: Core, group: str, board: JobBoard, wake: Callable[[], None]) -> None:
+        self._core = core
+        self.group = group
+        self._board = board
+        self._wake = wake
+        self._pvs = core.catalogue.group(group)
+        self._lock = asyncio.Lock()
+        self._not_found = NotFoundCount()
+        self._attached = False
+        self._report = ""
+        self._reported_s = 0.0
+        self._followed_s = 0.0
+        self._progress: tuple[object, ...] = ()
+        self._progress_s = 0.0
+        self.job: Job | None = None
+        self.changed = Signal()
+        self._register()
+        self.publish()
+
+    def _register(self) -> None:
+        start, run, attach = (f"{self.group}{name}" for name in ("Start", "Run", "Attach"))
+        self._core.commands.register(
+            Command(start, self.start, excludes=(run, attach)),
+            Command(run, self.run, excludes=(start, attach)),
+            Command(attach, self.attach, excludes=(start, run)),
+            Command(f"{self.group}Abort", self.abort),
+            Command(f"{self.group}Wait", self.wait),
+        )
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the slot holds a job that is still to change."""
+        return self.job is not None and self.job.summary.status.is_active
+
+    def held(self) -> Mapping[str, str]:
+        """What to keep over a restart; empty for an empty slot."""
+        if self.job is None:
+            return {}
+        summary = self.job.summary
+        return {"id": summary.id, "owner": summary.owner, "workflow": summary.workflow}
+
+    def restore(self, held: Mapping[str, str]) -> None:
+        """Hold again what was held before the restart; its state is Unknown until DM answers."""
+        if held.get("id"):
+            summary = JobSummary(held["id"], owner=held.get("owner", ""), workflow=held.get("workflow", ""))
+            self.hold(Job(summary), attached=True)
+
+    def hold(self, job: Job, *, attached: bool) -> None:
+        """Follow a job from now on."""
+        self._attached = attached
+        self._not_found = NotFoundCount()
+        self._report = ""
+        self._reported_s = 0.0
+        self._followed_s = self._core.clock.monotonic_s()
+        self._progress = ()
+        self.job = job
+        self._take(job)
+        self._wake()
+
+    def _take(self, job: Job) -> None:
+        before = self.job.summary.status if self.job else Status.IDLE
+        self.job = job
+        now_s = self._core.clock.monotonic_s()
+        progress = (
+            job.summary.status,
+            job.summary.stage,
+            len(job.stage_runs),
+            *(len(run.std_out) for run in job.stage_runs),
+        )
+        if progress != self._progress:
+            self._progress, self._progress_s = progress, now_s
+        self._report_if_due(now_s)
+        if job.summary.status is not before and job.summary.status.is_finished:
+            summary = job.summary
+            text = f"job {summary.id} of {summary.workflow}: {summary.status.value}"
+            self._core.messages.add(self.group, text, summary.status.severity)
+        if job.summary.status is not Status.UNKNOWN or job.summary.status_word:
+            self._board.take(job.summary)
+        self.publish()
+        self.changed.fire()
+
+    def _report_if_due(self, now_s: float) -> None:
+        store, job = self._core.store, self.job
+        if job is None:
+            return
+        finished = job.summary.status.is_finished
+        within = now_s - self._followed_s <= store.number(f"{self.group}ReportTimeout")
+        due = now_s - self._reported_s >= store.number(f"{self.group}ReportPeriod")
+        if not within or not (due or finished):
+            return
+        concise = store.label(f"{self.group}Concise") == "Yes"
+        report = report_text(job, concise, self._core.clock.now_s())
+        self._reported_s = now_s
+        if report != self._report:
+            self._report = report
+            _LOG.info("%s %s", self.group, report.splitlines()[0])
+
+    def publish(self) -> None:
+        """Stage the readbacks; the caller commits."""
+        store = self._core.store
+        if self.job is None:
+            publish_view(store, self._pvs, JobView(), Shown(from_dm=False, alarms={}))
+            return
+        still_s = self._core.clock.monotonic_s() - self._progress_s
+        view = job_view(
+            self.job,
+            attached=self._attached,
+            report=self._report,
+            now_s=self._core.clock.now_s(),
+            still=still_s > store.number("NoProgressAfter"),
+        )
+        publish_view(store, self._pvs, view, Shown(from_dm=True, alarms=view.alarms))
+
+    async def poll(self) -> bool:
+        """Ask DM for the held job, if it can still change; False if it cannot; raises `DmError`."""
+        held = self.job
+        if held is None or (held.summary.status.is_finished and held.summary.status is not Status.LOST):
+            return False
+        owner = held.summary.owner or self._core.dm.owner
+        try:
+            answer = await self._core.dm.job(owner, held.summary.id)
+        except DmNotFoundError:
+            answer = held
+            if self._not_found.is_lost():
+                error = f"DM no longer knows job {held.summary.id}"
+                answer = replace(held, summary=replace(held.summary, status=Status.LOST, error=error))
+        else:
+            self._not_found.found()
+        # The slot may have been given another job while DM was asked.
+        if self.job is not None and self.job.summary.id == held.summary.id:
+            self._take(answer)
+        return True
+
+    def _submission(self) -> Submission:
+        """What the setpoints ask for; raises `RefusedError` naming the one that is wrong."""
+        store, group = self._core.store, self.group
+        name = store.text(f"{group}Name")
+        if not name:
+            raise RefusedError(f"{group}Name is empty: put the name of a workflow")
+        file_path = store.text(f"{group}FilePath")
+        parts: dict[str, Mapping[str, object]] = {
+            f"{group}FilePath": {"filePath": file_path} if file_path else {},
+            f"{group}Args": json_object(store, f"{group}Args"),
+        }
+        for number in range(1, ARGUMENT_PAIRS + 1):
+            key, value = store.text(f"{group}Arg{number}Key"), str(store.value(f"{group}Arg{number}Value"))
+            if key:
+                parts[f"{group}Arg{number}Key"] = {key: value}
+            elif value:
+                raise RefusedError(
+                    f"{group}Arg{number}Value is set and {group}Arg{number}Key is empty: set both or none"
+                )
+        return Submission(
+            owner=store.text(f"{group}Owner") or self._core.dm.owner,
+            workflow=name,
+            arguments=merged(parts),
+            request_id=store.text(f"{group}RequestID"),
+            if_running=store.label(f"{group}IfRunning"),
+            timeout_s=store.number(f"{group}WaitTimeout"),
+        )
+
+    async def start(self) -> str:
+        """Command Start: submit the job, or attach to the one that the same RequestID started."""
+        submission = self._submission()
+        async with self._lock:
+            job, attached = await submit(self._core, self._board, submission)
+            self.hold(job, attached=attached)
+        verb = "attached to job" if attached else "job"
+        return f"{verb} {job.summary.id} of {submission.workflow}"
+
+    async def run(self) -> str:
+        """Command Run: submit the job and wait for its end."""
+        await self.start()
+        return await self._wait_finished(self._succeeded, "Run")
+
+    async def attach(self) -> str:
+        """Command Attach: follow the job named in ``AttachID``."""
+        job_id = self._core.store.text(f"{self.group}AttachID")
+        if not job_id:
+            raise RefusedError(f"{self.group}AttachID is empty: put the id of a job")
+        owner = self._core.store.text(f"{self.group}Owner") or self._core.dm.owner
+        async with self._lock:
+            try:
+                job = await self._core.dm.job(owner, job_id)
+            except DmNotFoundError as error:
+                raise RefusedError(f"DM does not know job {job_id} of {owner}: {error}") from error
+            self.hold(job, attached=True)
+        return f"attached to job {job_id}"
+
+    async def abort(self) -> str:
+        """Command Abort: ask DM to abort the job and wait until it says finished."""
+        async with self._lock:
+            job = self.job
+            if job is None or not job.summary.status.is_active:
+                raise RefusedError(f"{self.group} holds no job that is active: nothing to abort")
+            await self._core.dm.stop_job(job.summary.owner or self._core.dm.owner, job.summary.id)
+        self._wake()
+        return await self._wait_finished(self._finished, "Abort")
+
+    async def wait(self) -> str:
+        """Command Wait: wait for the end of the job."""
+        if self.job is None:
+            raise RefusedError(f"{self.group} holds no job: start one first")
+        return await self._wait_finished(self._succeeded, "Wait")
+
+    def _finished(self) -> str | None:
+        if self.job is None or not self.job.summary.status.is_finished:
+            return None
+        summary = self.job.summary
+        return f"job {summary.id} is {summary.status.value}"
+
+    def _succeeded(self) -> str | None:
+        line = self._finished()
+        if line is None or self.job is None or self.job.summary.status is Status.DONE:
+            return line
+        raise CommandFailedError(f"{line}: {self._core.store.text(f'{self.group}Error')}".rstrip(": "))
+
+    async def _wait_finished(self, check: Callable[[], str | None], what: str) -> str:
+        return await wait_for(
+            check,
+            changed=self.changed,
+            link=self._core.links[Service.PROC],
+            store=self._core.store,
+            clock=self._core.clock,
+            timeout_s=self._core.store.number(f"{self.group}WaitTimeout"),
+            what=f"{self.group}{what}",
+        )

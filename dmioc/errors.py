@@ -1,0 +1,84 @@
+"""What can go wrong, split by what the reader of the message can do about it.
+
+DmiocError
+├── ConfigurationError       the settings are wrong: correct the file, the variable or the option
+├── PrefixInUseError         another gateway serves this prefix or port: stop it or choose another
+├── StateFileError           a file under the state directory cannot be used: it is kept and named
+├── RefusedError             the caller asked for what cannot be done: nothing was changed
+├── CommandFailedError       a command was carried out and did not succeed, or its end is not known
+└── DmError                  DM did not do what was asked
+    ├── DmUnreachableError   no answer: connection refused, lost, or the deadline passed
+    ├── DmAnswerError        an answer that makes no sense: HTML, cut JSON, a missing key
+    └── DmRefusedError       DM answered no, in its own words
+        ├── DmNotFoundError  ... it does not know the object (code 14)
+        ├── DmExistsError    ... an object of that name exists (code 15)
+        └── DmLoginError     ... user name or password were not taken (codes 5, 6)
+"""
+
+
+class DmiocError(Exception):
+    """Root of every error this package raises on purpose; its text is one readable line."""
+
+
+class ConfigurationError(DmiocError):
+    """A setting is wrong; the text names the key, its value and what would be right."""
+
+
+class PrefixInUseError(DmiocError):
+    """Another gateway already serves this prefix, or holds this state directory."""
+
+
+class StateFileError(DmiocError):
+    """A file of the gateway's own (autosave, journal) cannot be read or written."""
+
+
+class RefusedError(DmiocError):
+    """A put or a command cannot be done as asked; nothing was changed by it."""
+
+
+class CommandFailedError(DmiocError):
+    """A command was taken and did not end well: the object failed, a wait ended, or DM fell silent in the middle."""
+
+
+class DmError(DmiocError):
+    """DM did not do what was asked of it."""
+
+
+class DmUnreachableError(DmError):
+    """DM gave no whole answer before the deadline: refused, lost or silent.
+
+    Attributes:
+        request_sent: whether DM may have received the request, and so may have done what was asked.
+    """
+
+    def __init__(self, message: str, request_sent: bool = True) -> None:
+        super().__init__(message)
+        self.request_sent = request_sent
+
+
+class DmAnswerError(DmError):
+    """DM gave an answer that is none: not JSON, cut, of a wrong type, or with a needed key missing."""
+
+
+class DmRefusedError(DmError):
+    """DM answered with an error.
+
+    Attributes:
+        code: DM's error code (``dm-protocol.md §2.3``), or 0 when it gave none.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DmNotFoundError(DmRefusedError):
+    """DM answers and does not know the object (code 14)."""
+
+
+class DmExistsError(DmRefusedError):
+    """DM already has an object of that name (code 15)."""
+
+
+class DmLoginError(DmRefusedError):
+    """DM did not take the user name or the password, or the user may not do this (codes 5 and 6)."""

@@ -1,0 +1,208 @@
+"""The copy processes: started when first needed, kept, fed with batches, ended with this process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_SCRIPT = str(Path(__file__).with_name("copy_worker.py"))
+_LINE_LIMIT_BYTES = 64 << 20
+_MAX_BATCHES = 4
+_MAX_BYTES = 64 << 20
+_ALWAYS_BATCHES = 2
+_END_S = 1.0
+
+
+class WorkerLostError(Exception):
+    """The copy process ended before it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """What one batch asks for; the fields are those of the line in `copy_worker`, whose docstring explains them."""
+
+    source: str
+    target: str
+    staging: str
+    tree: bool
+    transfer: bool
+    checksum: bool
+    sync_names: bool
+    files: tuple[tuple[str, int, int, str], ...]
+
+    def line(self, number: int) -> bytes:
+        """The request as the process reads it."""
+        fields = {
+            "batch": number,
+            "source": self.source,
+            "target": self.target,
+            "staging": self.staging,
+            "tree": self.tree,
+            "transfer": self.transfer,
+            "checksum": self.checksum,
+            "sync_names": self.sync_names,
+            "files": self.files,
+        }
+        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+class Worker:
+    """One copy process and the batches it has in hand."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._answers: dict[int, asyncio.Future[list[tuple[str, str]]]] = {}
+        self._numbers = itertools.count()
+        self.batches = 0
+        self.bytes = 0
+        self.lost = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it should be given another batch: it always has the next one at hand, but not much more."""
+        if self.batches < _ALWAYS_BATCHES:
+            return True
+        return self.batches < _MAX_BATCHES and self.bytes < _MAX_BYTES
+
+    async def copy(self, request: CopyRequest) -> list[tuple[str, str]]:
+        """Outcome and text of each file, in order; raises `WorkerLostError`."""
+        if self.lost or self._process.stdin is None:
+            raise WorkerLostError
+        number = next(self._numbers)
+        answer: asyncio.Future[list[tuple[str, str]]] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            self._process.stdin.write(request.line(number))
+            await self._process.stdin.drain()
+            return await answer
+        except (BrokenPipeError, ConnectionResetError):
+            raise WorkerLostError from None
+        finally:
+            self._answers.pop(number, None)
+
+    async def read_answers(self) -> None:
+        """Hand out the answers until the process ends; then its batches are lost."""
+        try:
+            if self._process.stdout is not None:
+                async for line in self._process.stdout:
+                    self._hand_out(json.loads(line))
+        finally:
+            self.lost = True
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(WorkerLostError())
+
+    def _hand_out(self, message: dict[str, Any]) -> None:
+        answer = self._answers.get(message["batch"])
+        if answer is not None and not answer.done():
+            answer.set_result([(outcome, text) for outcome, text in message["results"]])
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.lost = True
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def wait(self) -> None:
+        """Wait for the end of the process."""
+        await self._process.wait()
+
+
+class CopyPool:
+    """A bounded number of copy processes, shared fairly: batches are given out in the order of their asking."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._workers: list[Worker] = []
+        self._readers: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._starting = asyncio.Lock()
+        self._closed = False
+
+    async def slot(self) -> Worker:
+        """A process that can take a batch now; give it back with `release`. Waits in line for one."""
+        while True:
+            await self._start_missing()
+            free = [worker for worker in self._workers if worker.is_free and not worker.lost]
+            if free:
+                worker = min(free, key=lambda worker: (worker.bytes, worker.batches))
+                worker.batches += 1
+                if len(free) > 1 or worker.is_free:
+                    self._wake()
+                return worker
+            await self._wait_in_line()
+
+    async def _wait_in_line(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # the turn was given to this one, who no longer wants it
+            raise
+
+    def release(self, worker: Worker, size_bytes: int) -> None:
+        """The batch of so many bytes is over, or was not needed."""
+        worker.batches -= 1
+        worker.bytes -= size_bytes
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _start_missing(self) -> None:
+        async with self._starting:
+            self._workers = [worker for worker in self._workers if not worker.lost]
+            while len(self._workers) < self._size and not self._closed:
+                self._workers.append(await self._start_worker())
+
+    async def warm(self) -> None:
+        """Start the processes before the first batch."""
+        await self._start_missing()
+
+    async def _start_worker(self) -> Worker:
+        # -I -S: nothing of this process's environment or of site-packages; the script needs the standard library only.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", _SCRIPT, str(os.getpid())),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=_LINE_LIMIT_BYTES,
+        )
+        worker = Worker(process)
+        reader = asyncio.create_task(worker.read_answers(), name="copy-answers")
+        self._readers.add(reader)
+        reader.add_done_callback(lambda done: self._worker_ended(worker, done))
+        return worker
+
+    def _worker_ended(self, worker: Worker, reader: asyncio.Task[None]) -> None:
+        self._readers.discard(reader)
+        if not reader.cancelled() and (problem := reader.exception()) is not None:
+            worker.kill()
+            logger.error("a copy process answered nonsense and was ended: %s", problem)
+        self._wake()
+
+    async def close(self) -> None:
+        """End all processes at once; what they have in hand is lost."""
+        self._closed = True
+        for worker in self._workers:
+            worker.kill()
+        if self._workers:
+            await asyncio.wait([asyncio.create_task(worker.wait()) for worker in self._workers], timeout=_END_S)
+        if self._readers:
+            await asyncio.wait(set(self._readers), timeout=_END_S)

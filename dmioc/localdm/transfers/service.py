@@ -1,0 +1,329 @@
+"""The DAQ and upload engine as the service sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from dmioc.localdm.answers import DmAnswerNo, InvalidRequest, ObjectNotFound
+from dmioc.localdm.database import Database
+from dmioc.localdm.ports import Experiments, FileCatalog, JobStarter
+from dmioc.localdm.query import matcher
+from dmioc.localdm.transfers.checks import check_places, local_directory
+from dmioc.localdm.transfers.copy_pool import CopyPool
+from dmioc.localdm.transfers.daq import Daq
+from dmioc.localdm.transfers.keeping import Parts
+from dmioc.localdm.transfers.records import DAQ, UPLOAD, TransferRecord
+from dmioc.localdm.transfers.settings import TransferSettings
+from dmioc.localdm.transfers.store import SavedTransfer, TransferStore
+from dmioc.localdm.transfers.task_info import parse_task_info
+from dmioc.localdm.transfers.transfer import Transfer
+from dmioc.localdm.transfers.upload import Upload
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 4
+_STOP_S = 1.5
+_NAMES = {DAQ: "DAQ", UPLOAD: "Upload"}
+
+
+class Transfers:
+    """DAQs and uploads of all experiments; every coroutine and `clear_daq`, `clear_upload` belong to one event loop.
+
+    A transfer that is active when the process ends, however it ends, goes on after the next `start`: what is stored
+    and on record stays, the rest is taken again.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        experiments: Experiments,
+        catalog: FileCatalog,
+        jobs: JobStarter,
+        settings: TransferSettings,
+        owner: str,
+    ) -> None:
+        self._experiments = experiments
+        self._owner = owner
+        self._settings = settings
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="transfers")
+        self._parts = Parts(
+            TransferStore(database), catalog, jobs, CopyPool(settings.workers), self._executor, settings
+        )
+        self._entries: dict[str, Entry] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting: set[tuple[str, str]] = set()
+
+    async def start(self) -> None:
+        """Load the records and resume what was active when the last process ended."""
+        store = self._parts.store
+        await self._parts.in_thread(store.prune, self._settings.records_kept)
+        for saved in await self._parts.in_thread(store.transfers):
+            if not saved.active:
+                if saved.listed or saved.kind == UPLOAD:
+                    self._entries[saved.id] = Finished(saved.number, saved.kind, saved.listed, saved.record)
+                continue
+            try:
+                await self._resume(saved)
+            except DmAnswerNo as problem:
+                logger.error("%s %s cannot be resumed: %s", saved.kind, saved.id, problem)
+                await self._give_up(saved, str(problem))
+
+    async def _resume(self, saved: SavedTransfer) -> None:
+        places = await self._parts.in_thread(self._experiments.places, saved.experiment)
+        record = TransferRecord(
+            number=saved.number,
+            id=saved.id,
+            kind=saved.kind,
+            experiment=saved.experiment,
+            directory=saved.directory,
+            info=saved.info,
+            task=parse_task_info(saved.info),
+            places=places,
+            owner=self._owner,
+            started_ns=saved.started_ns,
+            status=saved.status,
+            stopping=saved.stopping,
+            baseline_known=saved.baseline_known,
+        )
+        logger.info("%s %s of %s goes on", saved.kind, saved.id, saved.directory)
+        await self._launch(record)
+
+    async def _give_up(self, saved: SavedTransfer, reason: str) -> None:
+        """Save a transfer as failed that cannot go on (its experiment is gone, say)."""
+        record: dict[str, object] = {
+            **saved.info,
+            "id": saved.id,
+            "experimentName": saved.experiment,
+            "dataDirectory": saved.directory,
+            "status": "failed",
+            "errorMessage": f"could not go on after a restart: {reason}",
+            "startTime": saved.started_ns / 1e9,
+            "endTime": time.time(),
+        }
+        await self._parts.in_thread(self._parts.store.finish, saved.number, "failed", record)
+        self._entries[saved.id] = Finished(saved.number, saved.kind, True, record)
+
+    async def stop(self) -> None:
+        """End within 2 s, at any moment, so that the next `start` resumes what is active."""
+        for transfer in self._active():
+            transfer.interrupt()
+        for task in self._tasks:
+            task.cancel()
+        await self._parts.pool.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=_STOP_S)
+        # What threads have begun with the database must end before it is closed.
+        ended = asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
+        await asyncio.wait([ended], timeout=_STOP_S)
+
+    async def _launch(self, record: TransferRecord) -> Transfer:
+        await self._parts.pool.warm()
+        if record.kind == DAQ:
+            daq = Daq(record, self._parts, self._upload_on_exit)
+            await daq.begin()
+            transfer: Transfer = daq
+        else:
+            transfer = Upload(record, self._parts)
+        self._entries[record.id] = transfer
+        task = asyncio.create_task(transfer.run(), name=f"{record.kind}-{record.id}")
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._run_over, transfer))
+        return transfer
+
+    def _run_over(self, transfer: Transfer, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        record = transfer.record
+        self._entries[record.id] = Finished(record.number, record.kind, True, transfer.as_dict())
+        self._forget_oldest()
+        if (problem := task.exception()) is not None:
+            logger.error("the record of %s %s could not be saved: %s", record.kind, record.id, problem)
+
+    def _forget_oldest(self) -> None:
+        surplus = len(self._entries) - self._settings.records_kept
+        if surplus > 0:
+            over = [transfer_id for transfer_id, entry in self._entries.items() if isinstance(entry, Finished)]
+            for transfer_id in over[:surplus]:
+                del self._entries[transfer_id]
+
+    async def _begin(self, kind: str, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
+        started_ns = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)  # the clock of the file system's change times
+        task = parse_task_info(info)
+        places = await self._parts.in_thread(self._experiments.places, experiment)
+        plain = await self._parts.in_thread(local_directory, directory)
+        await self._parts.in_thread(check_places, plain, task, places, kind)
+        transfer_id = str(uuid.uuid4())
+        number = await self._parts.in_thread(
+            self._parts.store.add, transfer_id, kind, experiment, plain, json.dumps(info), started_ns
+        )
+        record = TransferRecord(
+            number=number,
+            id=transfer_id,
+            kind=kind,
+            experiment=experiment,
+            directory=plain,
+            info=dict(info),
+            task=task,
+            places=places,
+            owner=self._owner,
+            started_ns=started_ns,
+        )
+        return (await self._launch(record)).as_dict()
+
+    # --- DAQs
+
+    async def start_daq(self, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
+        """Start a DAQ and answer its record; keys of ``info`` as in ``dm-protocol.md §4.3``.
+
+        From the answer on nothing that appears in the directory is missed. Raises `ObjectNotFound` for the
+        experiment, `InvalidArgument` for a value that cannot be, `InvalidRequest` for keys that contradict one another,
+        for a DAQ of this experiment and directory that is active already, and for a directory that is not local or
+        does not exist (the real DM accepts that one silently).
+        """
+        key = (experiment, os.path.normpath(directory))
+        if key in self._starting or self._active_daq(*key) is not None:
+            raise InvalidRequest(f"a DAQ of experiment {experiment} for {directory} is active already: stop it first")
+        self._starting.add(key)
+        try:
+            return await self._begin(DAQ, experiment, directory, info)
+        finally:
+            self._starting.discard(key)
+
+    def _active_daq(self, experiment: str, directory: str) -> Daq | None:
+        for transfer in self._active():
+            record = transfer.record
+            if isinstance(transfer, Daq) and (record.experiment, record.directory) == (experiment, directory):
+                return transfer
+        return None
+
+    async def stop_daq(self, experiment: str, directory: str) -> dict[str, object]:
+        """Ask a DAQ to end and answer its record, whose status stays ``running`` until all is stored (assumed).
+
+        What is in the directory at this moment is still taken. Raises `ObjectNotFound` when no DAQ of the experiment
+        and directory is active.
+        """
+        daq = self._active_daq(experiment, os.path.normpath(directory))
+        if daq is None:
+            raise ObjectNotFound(f"No active DAQ of experiment {experiment} for {directory}.")
+        await daq.stop()
+        return daq.as_dict()
+
+    def daqs(self) -> list[dict[str, object]]:
+        """Records of all DAQs that were not cleared, in the order in which they were started."""
+        return self._list(DAQ)
+
+    def daq(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+        """The record of a DAQ; raises `ObjectNotFound`."""
+        return _record(self._listed(DAQ, id))
+
+    def clear_daq(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+        """Take a DAQ that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
+        return self._clear(DAQ, id)
+
+    # --- uploads
+
+    async def start_upload(self, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
+        """Start an upload and answer its record; keys of ``info`` as in ``dm-protocol.md §4.3, §5``.
+
+        Raises as `start_daq` does; several uploads of one directory may run side by side.
+        """
+        return await self._begin(UPLOAD, experiment, directory, info)
+
+    async def stop_upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+        """Ask an upload to end and answer its record: status ``aborting``, soon ``aborted``; what is stored stays.
+
+        Raises `ObjectNotFound`, and `InvalidRequest` for an upload that is over.
+        """
+        upload = self._listed(UPLOAD, id)
+        if not isinstance(upload, Upload) or not upload.is_active:
+            raise InvalidRequest(f"upload {id} is over: only an active one can be stopped")
+        await upload.abort()
+        return upload.as_dict()
+
+    def uploads(self) -> list[dict[str, object]]:
+        """Records of all uploads that were not cleared, in the order in which they were started."""
+        return self._list(UPLOAD)
+
+    def upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+        """The record of an upload; raises `ObjectNotFound`."""
+        return _record(self._listed(UPLOAD, id))
+
+    def clear_upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+        """Take an upload that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
+        return self._clear(UPLOAD, id)
+
+    def upload_records(self, query: Mapping[str, object]) -> list[dict[str, object]]:
+        """Records of all uploads, cleared ones too, that fit a query (`dmioc.localdm.query`); callable in any thread."""
+        fits = matcher(query)
+        entries = list(self._entries.values())
+        return [record for entry in entries if _kind(entry) == UPLOAD and fits(record := _record(entry))]
+
+    # --- both
+
+    def _active(self) -> list[Transfer]:
+        return [entry for entry in self._entries.values() if isinstance(entry, Transfer) and entry.is_active]
+
+    def _list(self, kind: str) -> list[dict[str, object]]:
+        return [_record(entry) for entry in self._entries.values() if _kind(entry) == kind and _is_listed(entry)]
+
+    def _listed(self, kind: str, transfer_id: str) -> Entry:
+        entry = self._entries.get(transfer_id)
+        if entry is None or _kind(entry) != kind or not _is_listed(entry):
+            raise ObjectNotFound(f"{_NAMES[kind]} with id {transfer_id} does not exist.")
+        return entry
+
+    def _clear(self, kind: str, transfer_id: str) -> dict[str, object]:
+        entry = self._listed(kind, transfer_id)
+        if isinstance(entry, Transfer):
+            raise InvalidRequest(f"{_NAMES[kind]} {transfer_id} is active: stop it before it is cleared")
+        if kind == UPLOAD:
+            self._entries[transfer_id] = replace(entry, listed=False)
+        else:
+            del self._entries[transfer_id]
+        self._executor.submit(self._parts.store.unlist, entry.number)
+        return dict(entry.record)
+
+    async def _upload_on_exit(self, record: TransferRecord) -> None:
+        """Start the upload that a DAQ asks for at its end; a refusal is a problem of the DAQ."""
+        info: dict[str, object] = {"destDirectory": record.task.upload_destination_on_exit}
+        try:
+            await self.start_upload(record.experiment, record.task.upload_on_exit, info)
+        except DmAnswerNo as problem:
+            logger.warning("daq %s: no upload on exit: %s", record.id, problem)
+            record.problems["uploadDataDirectoryOnExit"] = str(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A transfer that is over: DM's record of it; an upload that was cleared is history only."""
+
+    number: int
+    kind: str
+    listed: bool
+    record: dict[str, object]
+
+
+Entry = Transfer | Finished
+
+
+def _kind(entry: Entry) -> str:
+    return entry.kind if isinstance(entry, Finished) else entry.record.kind
+
+
+def _is_listed(entry: Entry) -> bool:
+    return entry.listed if isinstance(entry, Finished) else True
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    return dict(entry.record) if isinstance(entry, Finished) else entry.as_dict()

@@ -1,0 +1,30 @@
+"""Fixtures that every suite shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from epics_environment import client_environment, epics_ports, is_free, repeater_process, server_environment
+from waiting import wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def epics() -> Iterator[None]:
+    """The environment of EPICS for clients and servers, before anything imports ``epics``."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("EPICS_")]:
+        del os.environ[name]
+    os.environ.update(client_environment() | server_environment())
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def repeater(epics: None) -> Iterator[None]:
+    """A CA repeater for the session; whatever uses a CA client needs it."""
+    with repeater_process():
+        wait_until(lambda: not is_free(epics_ports().ca_repeater), what="the repeater listens")
+        yield
