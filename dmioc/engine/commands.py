@@ -73,18 +73,18 @@ class Commands:
             result.set_result(Outcome(CommandState.REFUSED, f"busy: {blocking} is still running"))
             return result
         if self._store.label("Control") == "Disabled":
-            outcome = Outcome(CommandState.REFUSED, f"{name} refused: Control is Disabled")
-            self.publish_outcome(self._catalogue[name].group, outcome)
+            outcome = Outcome(CommandState.REFUSED, "Control is Disabled: enable it first")
+            self.publish_outcome(name, outcome)
             result.set_result(outcome)
             return result
         self._store.set(name, 1)
-        self._publish_state(self._catalogue[name].group, CommandState.BUSY, f"{name} is running")
+        self._publish_state(name, Outcome(CommandState.BUSY, "is running"))
         self._store.commit()
         self._running[name] = asyncio.create_task(self._carry_out(command, origin, result), name=f"command {name}")
         return result
 
     async def _carry_out(self, command: Command, origin: Origin, result: asyncio.Future[Outcome]) -> None:
-        outcome = Outcome(CommandState.INTERRUPTED, f"{command.name} was interrupted: the gateway stops")
+        outcome = Outcome(CommandState.INTERRUPTED, "was interrupted: the gateway stops")
         entry = 0
         try:
             entry = await asyncio.to_thread(self._journal.accept, self._clock.now_s(), command.name, origin)
@@ -96,7 +96,7 @@ class Commands:
                 self._note_end(entry, outcome)
             raise
         except StateFileError as error:
-            outcome = Outcome(CommandState.REFUSED, f"{command.name} refused: {error}")
+            outcome = Outcome(CommandState.REFUSED, str(error))
         finally:
             self._running.pop(command.name, None)
             self._end(command.name, origin, outcome)
@@ -127,22 +127,23 @@ class Commands:
 
     def _end(self, name: str, origin: Origin, outcome: Outcome) -> None:
         self._store.set(name, 0)
-        self.publish_outcome(self._catalogue[name].group, outcome)
+        self.publish_outcome(name, outcome)
         severity = Severity.NO_ALARM if outcome.is_ok else Severity.MINOR
         self._messages.add(name, f"{outcome.state.value} for {origin}: {outcome.message}", severity)
         self._store.commit()
 
-    def publish_outcome(self, group: str, outcome: Outcome) -> None:
-        """Show how a command of the group ended, and count it."""
-        self._publish_state(group, outcome.state, outcome.message)
-        count = f"{group}CmdCount"
+    def publish_outcome(self, name: str, outcome: Outcome) -> None:
+        """Show on its group's PVs how a command ended, with its name since others of the group may run, and count it."""
+        self._publish_state(name, outcome)
+        count = f"{self._catalogue[name].group}CmdCount"
         self._store.set(count, int(self._store.number(count)) + 1)
         self._store.commit()
 
-    def _publish_state(self, group: str, state: CommandState, message: str) -> None:
-        labels = self._catalogue[f"{group}CmdStatus"].labels
-        self._store.set(f"{group}CmdStatus", labels.index(state.value))
-        self._store.set(f"{group}CmdMessage", fit(message, MESSAGE_BYTES))
+    def _publish_state(self, name: str, outcome: Outcome) -> None:
+        pv = self._catalogue[name]
+        labels = self._catalogue[f"{pv.group}CmdStatus"].labels
+        self._store.set(f"{pv.group}CmdStatus", labels.index(outcome.state.value))
+        self._store.set(f"{pv.group}CmdMessage", fit(f"{pv.short_name}: {outcome.message}", MESSAGE_BYTES))
 
     async def interrupt_all(self) -> None:
         """End every running command as Interrupted; DM is not told to stop anything."""

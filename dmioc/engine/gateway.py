@@ -135,11 +135,10 @@ class Gateway:
         for slot in self._slots:
             slot.restore(held.get(slot.group, {}))
         for entry in self._core.journal.unfinished(self._core.clock.now_s()):
-            text = f"{entry.command} was interrupted: the gateway ended before it did"
-            self._core.messages.add("commands", text, Severity.MINOR)
-            if entry.command in self.catalogue:
-                group = self.catalogue[entry.command].group
-                self._core.commands.publish_outcome(group, Outcome(CommandState.INTERRUPTED, text))
+            text = "was interrupted: the gateway ended before it did"
+            self._core.messages.add(entry.command, text, Severity.MINOR)
+            if entry.command in self._core.commands.names:
+                self._core.commands.publish_outcome(entry.command, Outcome(CommandState.INTERRUPTED, text))
         self._core.store.commit()
 
     def start(self) -> None:

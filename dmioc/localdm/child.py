@@ -14,8 +14,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dmioc.errors import ConfigurationError
-from dmioc.localdm.directory import Running, last_running
+from dmioc.localdm.directory import Running, ensure_login_file, last_running
 from dmioc.localdm.services import ALL_SERVICES
+from dmioc.localdm.settings import LocalDmSettings
 
 _LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
@@ -43,6 +44,7 @@ class LocalDmChild:
         self.directory = directory
         self.station = station
         self._environment = dict(environment)
+        self._settings = LocalDmSettings(directory, station=station, username=USERNAME)
         last = last_running(directory)
         self._adopted_pid = last.pid if last and _serves(last) else 0
         if last and self._adopted_pid:
@@ -58,8 +60,10 @@ class LocalDmChild:
 
     @property
     def login_file(self) -> Path:
-        """Where it keeps its user and password."""
-        return self.directory / "login"
+        """Where its user and password are kept; made here if it is not there yet."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        ensure_login_file(self._settings)
+        return self._settings.login_file
 
     async def start(self, on_crash: Callable[[str], None]) -> None:
         """Start it, or take over the one that runs, and return when it serves.

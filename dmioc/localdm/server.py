@@ -25,7 +25,7 @@ LONGEST_LINE_BYTES = 16 * 1024 * 1024
 """Longest request line: values travel in the URL, encoded twice (§2.2)."""
 
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
-_CLOSE_TIMEOUT_S = 0.5
+_CLOSE_TIMEOUT_S = 0.2
 
 
 class _OneLineForJunk(logging.Filter):
@@ -68,7 +68,7 @@ class HttpService:
         await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
-        """Close the port and every connection; requests that are being answered get half a second."""
+        """Close the port and every connection; requests that are being answered get a fifth of a second."""
         await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

@@ -8,11 +8,13 @@ import os
 import platform
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import cast
 
+from dmioc.errors import ConfigurationError, StateFileError
 from dmioc.localdm.calls import Handler, Handlers, at_once
 from dmioc.localdm.catalog import FileCatalogStore
 from dmioc.localdm.database import Database
@@ -21,6 +23,7 @@ from dmioc.localdm.directory import (
     DirectoryLock,
     Running,
     ensure_login_file,
+    environment_lines,
     last_running,
     remove_running,
     write_running,
@@ -34,7 +37,7 @@ from dmioc.localdm.routes_ds import StorageRoutes
 from dmioc.localdm.routes_proc import ProcessingRoutes
 from dmioc.localdm.seed import EXPERIMENT, seed_workflows
 from dmioc.localdm.server import HttpService
-from dmioc.localdm.services import ALL_SERVICES, Service
+from dmioc.localdm.services import Service
 from dmioc.localdm.sessions import Sessions
 from dmioc.localdm.settings import LocalDmSettings
 from dmioc.localdm.storage import StoredFiles
@@ -42,55 +45,59 @@ from dmioc.localdm.transfers import Transfers, TransferSettings
 from dmioc.localdm.users import Users
 from dmioc.localdm.wire import local_timestamp
 from dmioc.localdm.workflows import Jobs, JobSettings, Workflows
+from dmioc.model import Status
+
+__all__ = ["LocalDm", "environment_lines", "ready_line", "run", "serve"]
 
 _log = logging.getLogger(__name__)
 
-_ACTIVE_TRANSFER = ("pending", "running", "aborting", "finalizing")
+_STOP_GRACE_S = 0.5
+"""Between SIGTERM and SIGKILL of stage processes at the end: all of it has to be over within 3 s."""
 
 
 class LocalDm:
-    """The parts of one localdm; the constructor opens its records and blocks, nothing runs before `start`."""
+    """The parts of one localdm; the constructor reads its records and blocks, nothing runs yet.
 
-    def __init__(self, settings: LocalDmSettings, owner: str) -> None:
+    A new localdm is filled, once: what was deleted later does not come back. Raises `ConfigurationError` for records of
+    another station.
+    """
+
+    def __init__(self, settings: LocalDmSettings, database: Database, owner: str) -> None:
         self._settings = settings
-        self.database = Database(settings.directory / "localdm.sqlite")
-        self._users = Users(self.database)
+        is_new = _is_new(database, settings)
+        self._users = Users(database)
         station = Station(settings.station, account=owner, storage_host=platform.node() or "localhost")
-        self._experiments = ExperimentStore(self.database, settings.storage_root, station, self._users)
-        self._catalog = FileCatalogStore(self.database)
-        self._datasets = Datasets(self.database)
-        self._workflows = Workflows(self.database)
+        self._experiments = ExperimentStore(database, settings.storage_root, station, self._users)
+        self._catalog = FileCatalogStore(database)
+        self._datasets = Datasets(database)
+        self._workflows = Workflows(database)
         self._files = StoredFiles(self._experiments, self._catalog)
         self.jobs = Jobs(
-            self.database,
+            database,
             self._workflows,
             self._experiments,
             self._job_settings(),
             find_files=self._files.find,
         )
-        self.transfers = Transfers(
-            self.database, self._experiments, self._catalog, self.jobs, TransferSettings(), owner
-        )
-        self._seed(owner)
+        self.transfers = Transfers(database, self._experiments, self._catalog, self.jobs, TransferSettings(), owner)
+        if is_new:
+            self._seed(database, owner)
 
     def _job_settings(self) -> JobSettings:
         return JobSettings(
-            scratch_directory=self._settings.directory / "scratch",
+            scratch_directory=self._settings.directory.absolute() / "scratch",
             max_running_jobs=self._settings.max_running_jobs,
+            stop_grace_s=_STOP_GRACE_S,
             environment=self._settings.stage_environment,
         )
 
-    def _seed(self, owner: str) -> None:
-        """Fill a new localdm; what was deleted later does not come back."""
-        self.database.script("CREATE TABLE IF NOT EXISTS seeded (at_s REAL NOT NULL)")
-        if self.database.rows("SELECT 1 FROM seeded"):
-            return
+    def _seed(self, database: Database, owner: str) -> None:
         self._users.ensure(owner)
         if not self._experiments.all():
             self._experiments.add(EXPERIMENT, owner)
         for document in seed_workflows(owner):
             self._workflows.upsert(document, owner)
-        self.database.rows("INSERT INTO seeded VALUES (?)", (time.time(),))
+        database.rows("INSERT INTO seeded VALUES (?)", (self._settings.station,))
 
     def handlers(self) -> Mapping[Service, Handlers]:
         """The handlers of each service by endpoint, all but login and logout."""
@@ -110,7 +117,8 @@ class LocalDm:
 
     def _experiments_in_use(self) -> set[str]:
         transfers = [*self.transfers.daqs(), *self.transfers.uploads()]
-        return {str(one["experimentName"]) for one in transfers if one.get("status") in _ACTIVE_TRANSFER}
+        active = (one for one in transfers if Status.from_word(str(one.get("status"))).is_active)
+        return {str(one["experimentName"]) for one in active}
 
 
 def _status(service: Service) -> Handler:
@@ -130,7 +138,7 @@ async def run(settings: LocalDmSettings, ready: Callable[[dict[str, object]], No
     """Serve until ``stop`` is set; ``ready`` gets the content of ``localdm.json`` once all four services answer.
 
     Transfers are stopped so that the next start resumes them, stage processes are ended. Raises `ConfigurationError`
-    when the directory is in use or a port is taken.
+    when the directory is in use or a port is taken, `StateFileError` when the records cannot be read.
     """
     async with AsyncExitStack() as closing:
         lock = await asyncio.to_thread(DirectoryLock, settings.directory)
@@ -140,8 +148,9 @@ async def run(settings: LocalDmSettings, ready: Callable[[dict[str, object]], No
         listeners = open_listeners(settings.host, settings.port_base, last.urls if last else {})
         for listener in listeners.values():
             closing.callback(listener.close)
-        parts = await asyncio.to_thread(LocalDm, settings, credentials.username)
-        closing.callback(parts.database.close)
+        database = await asyncio.to_thread(_open_database, settings)
+        closing.callback(database.close)
+        parts = await asyncio.to_thread(LocalDm, settings, database, credentials.username)
         running = Running(
             pid=os.getpid(),
             station=settings.station,
@@ -157,6 +166,21 @@ async def run(settings: LocalDmSettings, ready: Callable[[dict[str, object]], No
         _log.info("localdm stops")
 
 
+def _open_database(settings: LocalDmSettings) -> Database:
+    try:
+        return Database(settings.directory / "localdm.sqlite")
+    except sqlite3.DatabaseError as error:
+        raise StateFileError(f"records of localdm in {settings.directory} cannot be used: {error}") from None
+
+
+def _is_new(database: Database, settings: LocalDmSettings) -> bool:
+    database.script("CREATE TABLE IF NOT EXISTS seeded (station TEXT NOT NULL)")
+    stations = [str(row[0]) for row in database.rows("SELECT station FROM seeded")]
+    if stations and settings.station not in stations:
+        raise ConfigurationError(f"{settings.directory} holds station {stations[0]}, not {settings.station}")
+    return not stations
+
+
 async def _serve(
     settings: LocalDmSettings, parts: LocalDm, listeners: Mapping[Service, socket.socket], closing: AsyncExitStack
 ) -> None:
@@ -165,12 +189,17 @@ async def _serve(
     await parts.jobs.start()
     closing.push_async_callback(parts.transfers.stop)
     await parts.transfers.start()
-    handlers = parts.handlers()
-    for service in ALL_SERVICES:
-        sessions = Sessions(service.value, settings.login_file, settings.session_lifetime_s)
-        http = HttpService(service, sessions, handlers[service])
-        closing.push_async_callback(http.stop)
-        await http.start(listeners[service])
+    services = [
+        HttpService(service, Sessions(service.value, settings.login_file, settings.session_lifetime_s), handlers)
+        for service, handlers in parts.handlers().items()
+    ]
+
+    async def stop_services() -> None:
+        await asyncio.gather(*(service.stop() for service in services))
+
+    closing.push_async_callback(stop_services)
+    for service in services:
+        await service.start(listeners[service.service])
 
 
 def ready_line(running: Mapping[str, object]) -> str:
@@ -182,7 +211,7 @@ def ready_line(running: Mapping[str, object]) -> str:
 def serve(settings: LocalDmSettings, announce: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT and answer 0; ``announce`` gets the ready line.
 
-    Raises `ConfigurationError` as `run` does.
+    Raises as `run` does.
     """
 
     async def main() -> None:

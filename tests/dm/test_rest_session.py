@@ -288,9 +288,7 @@ def test_nothing_shows_the_password_or_the_cookie(tmp_path: Path, caplog: pytest
         assert secret not in everything
 
 
-def test_others_who_can_read_the_login_file_are_told_of_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_others_who_can_read_the_login_file_are_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = settings_for("http://127.0.0.1:1", tmp_path)
     settings.login_file.chmod(0o640)
     file = login.LoginFile(settings.login_file)
@@ -332,6 +330,8 @@ def test_a_password_may_hold_a_bar(tmp_path: Path) -> None:
 def test_what_a_backend_says_of_itself(tmp_path: Path) -> None:
     dm = RestDm(settings_for("http://dm.example.org:33336", tmp_path, backend_name="local"))
     assert (dm.name, dm.station, dm.owner, dm.requests, dm.request_errors) == ("local", "25IDC", USER, 0, 0)
-    assert dm.warnings == ("http://dm.example.org:33336: the password goes over the network in the clear; https is needed",)
+    assert dm.warnings == (
+        "http://dm.example.org:33336: the password goes over the network in the clear; https is needed",
+    )
     assert RestDm(settings_for("http://127.0.0.1:1", tmp_path, owner="bdp")).owner == "bdp"
     asyncio.run(dm.close())

@@ -64,7 +64,7 @@ class Bench:
     def add(self, stages: dict[str, Any], name: str = "w") -> None:
         self.workflows.add({"name": name, "stages": stages}, OWNER)
 
-    def start(self, name: str = "w", **arguments: object) -> str:
+    def start(self, name: str = "w", **arguments: Any) -> str:
         return self.jobs.start_job(OWNER, name, {"filePath": "/dev/null", **arguments})
 
     def record(self, job_id: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Bench:
     async def ended(self, job_id: str, timeout_s: float = 10.0) -> dict[str, Any]:
         return await self.until(job_id, lambda job: job["status"] in ("done", "failed", "aborted"), timeout_s)
 
-    async def run(self, stages: dict[str, Any], **arguments: object) -> dict[str, Any]:
+    async def run(self, stages: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         """The record of one job with these stages when it has ended."""
         self.workflows.upsert({"name": "w", "stages": stages}, OWNER)
         return await self.ended(self.start(**arguments))

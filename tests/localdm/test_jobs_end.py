@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from job_bench import OWNER, Bench, bench, children, only_child
+from waiting import wait_until
 
 from dmioc.localdm.answers import InvalidRequest, ObjectNotFound
-from dmioc.localdm.workflows import executor
+from dmioc.localdm.workflows import executor, writer
+from dmioc.localdm.workflows.records import Snapshot
+from dmioc.localdm.workflows.store import JobStore
 
 
 def alive(pid: int) -> bool:
@@ -97,18 +102,8 @@ def test_an_abort_between_repeats_and_beside_other_files(tmp_path: Path) -> None
 def test_what_a_stage_leaves_in_background_ends_with_the_job(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path, output_drain_s=0.2) as b:
-            b.add({"1": {"command": "sleep 60 & echo $!"}, "2": {"command": "kill -0 $server", "runIf": "True"}})
-            b.workflows.upsert(
-                {
-                    "name": "w",
-                    "stages": {
-                        "1": {"command": "sleep 60 & echo $!", "outputVariableRegexList": ["(?P<server>.*)"]},
-                        "2": {"command": "kill -0 $server"},
-                    },
-                },
-                OWNER,
-            )
-            job = await b.ended(b.start())
+            server = {"command": "sleep 60 & echo $!", "outputVariableRegexList": ["(?P<server>.*)"]}
+            job = await b.run({"1": server, "2": {"command": "kill -0 $server"}})
             assert job["status"] == "done"  # so stage 2 found it
             assert not alive(pids(job)[0])
 
@@ -155,7 +150,7 @@ def test_stop_ends_every_process_within_two_seconds(tmp_path: Path) -> None:
             return tree, took_s, running, pending
 
     async def next_life(running: str, pending: str) -> None:
-        async with bench(tmp_path) as b:
+        async with bench(tmp_path, abort_grace_s=0.1) as b:
             assert b.record(running)["status"] == "failed"
             await b.until(pending, lambda job: job["status"] == "running")
             await b.jobs.stop_job(OWNER, pending)
@@ -167,13 +162,27 @@ def test_stop_ends_every_process_within_two_seconds(tmp_path: Path) -> None:
     asyncio.run(next_life(running, pending))
 
 
+def test_stop_does_not_wait_for_a_search_that_never_ends(tmp_path: Path) -> None:
+    async def main() -> float:
+        async with bench(tmp_path, regex_limit_s=30.0) as b:
+            b.add({"1": {"command": f"echo {'a' * 40}", "outputVariableRegexList": ["(a+)+(?P<x>b)$"]}})
+            job_id = b.start()
+            await b.until(job_id, lambda job: "'stdOut': 'aaa" in str(job["workflow"]))
+            await asyncio.to_thread(wait_until, lambda: psutil.Process().children(), 5.0)
+            started_s = time.monotonic()
+            await b.jobs.stop()
+            assert b.record(job_id)["errorMessage"] == "interrupted: localdm was stopped"
+            return time.monotonic() - started_s
+
+    assert asyncio.run(main()) < 2.0
+
+
 def test_output_is_seen_while_the_stage_works(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path) as b:
             b.add({"1": {"command": f"echo first; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo second >&2"}})
             job_id = b.start()
-            job = await b.until(job_id, lambda job: "first" in str(job["workflow"]))
-            job = await b.until(job_id, lambda job: only_child(job, "1")["stdOut"] == "first\n")
+            job = await b.until(job_id, lambda job: "'stdOut': 'first" in str(job["workflow"]))
             child = only_child(job, "1")
             assert (child["status"], child["exitStatus"], child["stdErr"]) == ("running", -1, "")
             assert job["workflow"]["stages"]["1"]["nRunningChildProcesses"] == 1
@@ -280,13 +289,76 @@ def test_another_executor_can_take_the_place_of_local_processes(tmp_path: Path) 
     assert only_child(asyncio.run(main()), "1")["stdOut"] == "ran it elsewhere\n"
 
 
+def test_a_fault_of_localdm_fails_the_job_and_frees_its_place(tmp_path: Path) -> None:
+    class Broken:
+        async def start(self, *_arguments: object) -> executor.RunningCommand:
+            raise KeyError("broken")
+
+        def end_leftovers(self, handles: object) -> int:
+            return 0
+
+    async def main() -> None:
+        async with bench(tmp_path, executor=Broken(), max_running_jobs=1) as b:
+            for _ in range(2):
+                job = await b.run({"1": {"command": "it"}})
+                assert job["status"] == "failed"
+                assert job["errorMessage"] == "localdm failed to run the job: KeyError: 'broken'"
+
+    asyncio.run(main())
+
+
+def test_jobs_go_on_while_the_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_RETRY_PERIOD_S", 0.01)
+    refused: list[int] = []
+    real_write = JobStore.write
+
+    def write(self: JobStore, snapshots: Iterable[Snapshot]) -> None:
+        if len(refused) < 3:
+            refused.append(1)
+            raise sqlite3.OperationalError("database or disk is full")
+        real_write(self, snapshots)
+
+    async def main() -> None:
+        async with bench(tmp_path) as b:
+            monkeypatch.setattr(JobStore, "write", write)
+            job = await b.run({"1": {"command": "echo 1"}})
+            await b.jobs.saved(job["id"])
+            assert len(refused) == 3
+            assert b.record(job["id"]) == job
+
+    asyncio.run(main())
+
+
+def test_the_end_of_a_process_is_seen_without_pidfd_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError("no pidfd here")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+    async def main() -> dict[str, Any]:
+        async with bench(tmp_path) as b:
+            return await b.run({"1": {"command": "echo 1; exit 3"}})
+
+    child = only_child(asyncio.run(main()), "1")
+    assert (child["exitStatus"], child["stdOut"]) == (3, "1\n")
+
+
 def test_no_descriptors_and_no_processes_stay(tmp_path: Path) -> None:
     async def main() -> None:
         async with bench(tmp_path) as b:
             await b.run({"1": {"command": "echo 1", "outputVariableRegexList": ["(?P<x>.)"]}})
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(5):
-                await b.run({"1": {"command": "echo 1", "outputVariableRegexList": ["(?P<x>.)"], "maxRepeats": 3, "repeatPeriod": 0}})
+                await b.run(
+                    {
+                        "1": {
+                            "command": "echo 1",
+                            "outputVariableRegexList": ["(?P<x>.)"],
+                            "maxRepeats": 3,
+                            "repeatPeriod": 0,
+                        }
+                    }
+                )
             assert len(os.listdir("/proc/self/fd")) <= before
 
     asyncio.run(main())

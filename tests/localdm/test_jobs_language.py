@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,11 @@ def test_output_variables_are_searched_updated_and_bounded_to_their_line(tmp_pat
     stages = {
         "1": {
             "command": "echo noise; echo 'Analysis Machine: polaris'; echo 'ID: 7'",
-            "outputVariableRegexList": [r"Machine: (?P<machine>.*)", r"ID: (?P<number>\d+)|(?P<other>x)", "absent (?P<no>.)"],
+            "outputVariableRegexList": [
+                r"Machine: (?P<machine>.*)",
+                r"ID: (?P<number>\d+)|(?P<other>x)",
+                "absent (?P<no>.)",
+            ],
         },
         "2": {"command": "echo $machine-$number"},
         "3": {"command": "printf 'all\\nlines\\n\\n'", "outputVariableRegexList": [r"(?s)(?P<machine>.*)"]},
@@ -66,7 +71,9 @@ def test_output_variables_are_searched_updated_and_bounded_to_their_line(tmp_pat
 def test_a_pattern_that_cannot_be_used_fails_the_stage_and_says_so(tmp_path: Path, pattern: str, reason: str) -> None:
     async def main() -> dict[str, Any]:
         async with bench(tmp_path, regex_limit_s=0.3) as b:
-            b.add({"1": {"command": f"echo {'a' * 40}", "outputVariableRegexList": [pattern]}, "2": {"command": "true"}})
+            b.add(
+                {"1": {"command": f"echo {'a' * 40}", "outputVariableRegexList": [pattern]}, "2": {"command": "true"}}
+            )
             job_id = b.start()
             longest_s, last_s = 0.0, time.monotonic()
             while b.record(job_id)["status"] in ("pending", "running"):
@@ -87,7 +94,9 @@ def test_a_pattern_that_cannot_be_used_fails_the_stage_and_says_so(tmp_path: Pat
 
 
 def test_an_old_exec_out_format_reads_variables(tmp_path: Path) -> None:
-    stages = {"1": {"command": "echo 'Your job 4711 (\"x.y\") has been submitted'", "execOutFormat": 'job $jobId ("$n")'}}
+    stages = {
+        "1": {"command": "echo 'Your job 4711 (\"x.y\") has been submitted'", "execOutFormat": 'job $jobId ("$n")'}
+    }
     job = run(tmp_path, stages)
     assert (job["jobId"], job["n"]) == ("4711", "x.y")
 
@@ -123,7 +132,7 @@ def test_a_stage_repeats_until_its_condition_is_true(tmp_path: Path) -> None:
     assert [child["childProcessNumber"] for child in runs] == [0, 1, 2]
     assert job["workflow"]["stages"]["1"]["nCompletedChildProcesses"] == 3
     assert runs[0]["startTime"] - runs[0]["submitTime"] < 0.15
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in pairwise(runs):
         assert after["submitTime"] - before["endTime"] < 0.15
         assert 0.2 <= after["startTime"] - after["submitTime"] < 0.6
     assert printed(job, "2") == "after 3\n"
@@ -201,7 +210,7 @@ def test_stages_inherit_the_environment_and_learn_about_their_job(tmp_path: Path
              "DM_EXPERIMENT_NAME", "DMIOC_PREFIX", "DMIOC_TEST_INHERITED")  # fmt: skip
     stages = {"1": {"command": "env; cat"}}
     job = run(tmp_path, stages, {"environment": {"DMIOC_PREFIX": "25idc:"}}, experimentName="exp1")
-    found = dict(line.partition("=")[::2] for line in printed(job).splitlines())
+    found = {line.partition("=")[0]: line.partition("=")[2] for line in str(printed(job)).splitlines()}
     assert [found[name] for name in names] == [job["id"], OWNER, "w", "1", "0", "exp1", "25idc:", "yes"]
 
 
@@ -218,7 +227,7 @@ def test_a_command_with_file_path_runs_once_for_each_file(tmp_path: Path) -> Non
     assert [child["stdOut"].strip() for child in children(job, "1")] == paths
     assert job["last"] == paths[-1]
     ends = children(job, "1")
-    assert all(before["endTime"] <= after["startTime"] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before["endTime"] <= after["startTime"] for before, after in pairwise(ends))
     assert printed(job, "2") == "once\n"
     assert [child["stdOut"].strip() for child in children(job, "3")] == [*paths[:3], paths[4]]
     assert [child["childProcessNumber"] for child in children(job, "3")] == [6, 7, 8, 9]
@@ -226,7 +235,9 @@ def test_a_command_with_file_path_runs_once_for_each_file(tmp_path: Path) -> Non
 
 def test_files_run_side_by_side_within_the_limit(tmp_path: Path) -> None:
     # Each command needs another one beside it, and counts how many there are.
-    command = "mkdir $filePath; while [ $(ls | wc -l) -lt 2 ]; do sleep 0.01; done; ls | wc -l; sleep 0.05; rmdir $filePath"
+    command = (
+        "mkdir $filePath; while [ $(ls | wc -l) -lt 2 ]; do sleep 0.01; done; ls | wc -l; sleep 0.05; rmdir $filePath"
+    )
     stages = {"1": {"command": command, "workingDir": str(tmp_path / "crowd")}}
     (tmp_path / "crowd").mkdir()
     paths = ["f1", "f2", "f3", "f4"]
@@ -250,7 +261,11 @@ def test_a_file_that_fails_stops_the_files_after_it(tmp_path: Path) -> None:
     assert job["status"] == "failed"
     stage = job["workflow"]["stages"]["1"]
     assert [child["status"] for child in children(job, "1")] == ["done", "failed", "aborted"]
-    assert (stage["nCompletedChildProcesses"], stage["nFailedChildProcesses"], stage["nQueuedChildProcesses"]) == (1, 1, 0)
+    assert (stage["nCompletedChildProcesses"], stage["nFailedChildProcesses"], stage["nQueuedChildProcesses"]) == (
+        1,
+        1,
+        0,
+    )
 
 
 def test_relative_files_are_found_in_the_data_directory(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from localdm_process import DmSaidNoError, LocalDmProcess, Reply, VendorSession, encoded, encoded_json, running_localdm
 
 from dmioc.localdm.answers import InvalidSession
-from dmioc.localdm.calls import Call
+from dmioc.localdm.calls import Call, Handler, at_once
 from dmioc.localdm.server import HttpService
 from dmioc.localdm.services import ALL_SERVICES, Service
 from dmioc.localdm.sessions import Sessions
@@ -163,32 +163,45 @@ def test_nonsense_on_the_port_leaves_the_service_alive(localdm: LocalDmProcess) 
     assert "Traceback" not in Path(localdm.directory / "stderr.log").read_text()
 
 
-def test_bug_in_a_handler_costs_one_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def broken(call: Call) -> object:
-        raise ZeroDivisionError("a bug\nof ours")
-
+def ask_once(tmp_path: Path, handler: Handler) -> tuple[Reply, float]:
+    """The second reply of a service with one handler, and the seconds it took."""
     (tmp_path / "login").write_text("user|password")
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
-    def ask() -> tuple[Reply, Reply]:
+    def ask() -> tuple[Reply, float]:
         session = VendorSession(url)
         session.login("user", "password")
-        return session.raw("GET", "/dm/serviceStatus"), session.raw("GET", "/dm/serviceStatus")
+        session.raw("GET", "/dm/serviceStatus")
+        began = time.monotonic()
+        return session.raw("GET", "/dm/serviceStatus"), time.monotonic() - began
 
-    async def main() -> tuple[Reply, Reply]:
-        service = HttpService(Service.DS, Sessions("DS", tmp_path / "login", 60.0), {"getServiceStatus": broken})
+    async def main() -> tuple[Reply, float]:
+        service = HttpService(Service.DS, Sessions("DS", tmp_path / "login", 60.0), {"getServiceStatus": handler})
         await service.start(listener)
-        replies = await asyncio.to_thread(ask)
+        answer = await asyncio.to_thread(ask)
         await service.stop()
-        return replies
+        return answer
 
-    first, second = asyncio.run(main())
-    for reply in (first, second):
-        assert (reply.status, reply.headers["Dm-Exception-Type"]) == (200, "InternalError")
-        assert reply.content["errorCode"] == 2
-        assert reply.content["errorMessage"] == "ZeroDivisionError in localdm: a bug of ours"
+    return asyncio.run(main())
+
+
+def test_bug_in_a_handler_costs_one_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(call: Call) -> object:
+        raise ZeroDivisionError("a bug\nof ours")
+
+    reply, _ = ask_once(tmp_path, at_once(broken))
+    assert (reply.status, reply.headers["Dm-Exception-Type"]) == (200, "InternalError")
+    assert reply.content["errorCode"] == 2
+    assert reply.content["errorMessage"] == "ZeroDivisionError in localdm: a bug of ours"
     assert "DS GET /dm/serviceStatus" in caplog.text and "ZeroDivisionError" in caplog.text
+
+
+def test_lists_of_20_megabytes_are_served_quickly(tmp_path: Path) -> None:
+    jobs = [{"id": str(number), "output": "x" * 4000} for number in range(5000)]
+    reply, took_s = ask_once(tmp_path, at_once(lambda call: jobs))
+    assert len(reply.content) == 5000
+    assert took_s < 2.0  # measured 0.1 s
 
 
 def test_sessions_expire(tmp_path: Path) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from localdm_process import encoded, encoded_json, launch, running_localdm
 from waiting import wait_until
 
-from dmioc.errors import ConfigurationError
+from dmioc.errors import ConfigurationError, StateFileError
+from dmioc.localdm.database import Database
 from dmioc.localdm.directory import environment_lines
+from dmioc.localdm.endpoints import ENDPOINTS
+from dmioc.localdm.service import LocalDm, run
+from dmioc.localdm.settings import LocalDmSettings
 
 
 def test_first_start_makes_login_note_and_contents(tmp_path: Path) -> None:
@@ -93,6 +99,45 @@ def test_taken_port_is_named(tmp_path: Path) -> None:
         assert "Traceback" not in log
         assert second.stdout is not None
         second.stdout.close()
+
+
+def test_a_directory_keeps_its_station(tmp_path: Path) -> None:
+    database = Database(tmp_path / "localdm.sqlite")
+    try:
+        LocalDm(LocalDmSettings(directory=tmp_path, station="ONE"), database, "dmioc")
+        with pytest.raises(ConfigurationError, match="holds station ONE, not TWO"):
+            LocalDm(LocalDmSettings(directory=tmp_path, station="TWO"), database, "dmioc")
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"station": "a/b"}, {"station": ""}, {"username": "a|b"}, {"port_base": -1}, {"port_base": 65533}]
+)
+def test_settings_that_cannot_be(tmp_path: Path, bad: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="of localdm"):
+        LocalDmSettings(directory=tmp_path, **bad)
+
+
+def test_records_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "localdm.sqlite").write_bytes(b"no database at all " * 100)
+
+    async def main() -> None:
+        await run(LocalDmSettings(directory=tmp_path), lambda running: None, asyncio.Event())
+
+    with pytest.raises(StateFileError, match=f"records of localdm in {tmp_path} cannot be used"):
+        asyncio.run(main())
+
+
+def test_every_endpoint_has_a_handler_and_every_handler_an_endpoint(tmp_path: Path) -> None:
+    database = Database(tmp_path / "localdm.sqlite")
+    try:
+        parts = LocalDm(LocalDmSettings(directory=tmp_path), database, "dmioc")
+        for service, handlers in parts.handlers().items():
+            named = {endpoint.name for endpoint in ENDPOINTS if service in endpoint.services}
+            assert named - {"login", "logout"} == set(handlers)  # these two are the server's own
+    finally:
+        database.close()
 
 
 def test_environment_of_a_directory_that_never_ran(tmp_path: Path) -> None:

@@ -117,7 +117,23 @@ def test_a_value_never_leaves_its_literal(value: str) -> None:
 
 
 NAMES = st.sampled_from(
-    ["len", "int", "float", "str", "abs", "min", "max", "open", "eval", "exec", "__import__", "$v", "$w", "x", "getattr"]
+    [
+        "len",
+        "int",
+        "float",
+        "str",
+        "abs",
+        "min",
+        "max",
+        "open",
+        "eval",
+        "exec",
+        "__import__",
+        "$v",
+        "$w",
+        "x",
+        "getattr",
+    ]
 )
 ATOMS = st.one_of(
     st.integers(-(10**30), 10**30).map(str),
@@ -127,7 +143,7 @@ ATOMS = st.one_of(
     st.sampled_from(["True", "False", "None", "b'x'", "1j", "''", "'$v'", '"${w}"']),
 )
 OPERATORS = st.sampled_from(
-    "+ - * / % ** // << >> & | ^ @ == != < <= > >= in is and or".split() + ["not in", "is not", "if 1 else", ","]
+    [*"+ - * / % ** // << >> & | ^ @ == != < <= > >= in is and or".split(), "not in", "is not", "if 1 else", ","]
 )
 
 

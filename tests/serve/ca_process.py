@@ -85,7 +85,10 @@ class RawClient:
         assert self.receive(0).count == 13
 
     def send(self, command: int, data_type: int = 0, count: int = 0, p1: int = 0, p2: int = 0, payload: bytes = b"") -> None:
-        self.sock.sendall(struct.pack(">HHHHII", command, len(payload), data_type, count, p1, p2) + payload)
+        head = struct.pack(">HHHHII", command, len(payload) & 0xFFFF, data_type, count & 0xFFFF, p1, p2)
+        if count > 0xFFFF or len(payload) >= 0xFFFF:
+            head = struct.pack(">HHHHIIII", command, 0xFFFF, data_type, 0, p1, p2, len(payload), count)
+        self.sock.sendall(head + payload)
 
     def receive(self, *commands: int) -> RawMessage:
         """The next message of one of these commands; of any if none is named."""

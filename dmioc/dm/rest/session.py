@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 
@@ -152,7 +152,7 @@ class Session:
         except SessionExpiredError as refused:
             raise DmLoginError(str(refused), refused.code) from None
         except DmError as error:
-            raise without_secrets(error, [form, login.password]) from None
+            raise without_secrets(error, [quote_plus(login.password), login.password]) from None
 
     async def _send(self, request: _Request, make_reader: Callable[[str], Reader[T]]) -> T:
         """Send once; a question whose kept connection the server had just closed is sent once more."""

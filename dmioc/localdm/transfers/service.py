@@ -30,6 +30,8 @@ from dmioc.localdm.transfers.upload import Upload
 
 logger = logging.getLogger(__name__)
 
+_CLOCK_REALTIME_COARSE = 5
+"""Linux' clock of file change times, which the time module does not name."""
 _THREADS = 4
 _STOP_S = 1.5
 _NAMES = {DAQ: "DAQ", UPLOAD: "Upload"}
@@ -42,7 +44,7 @@ class Transfers:
     and on record stays, the rest is taken again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the parts of localdm that it needs, once
         self,
         database: Database,
         experiments: Experiments,
@@ -158,14 +160,20 @@ class Transfers:
                 del self._entries[transfer_id]
 
     async def _begin(self, kind: str, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
-        started_ns = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)  # the clock of the file system's change times
+        started_ns = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         task = parse_task_info(info)
         places = await self._parts.in_thread(self._experiments.places, experiment)
         plain = await self._parts.in_thread(local_directory, directory)
         await self._parts.in_thread(check_places, plain, task, places, kind)
         transfer_id = str(uuid.uuid4())
         number = await self._parts.in_thread(
-            self._parts.store.add, transfer_id, kind, experiment, plain, json.dumps(info), started_ns
+            self._parts.store.add,
+            transfer_id=transfer_id,
+            kind=kind,
+            experiment=experiment,
+            directory=plain,
+            info=json.dumps(info),
+            started_ns=started_ns,
         )
         record = TransferRecord(
             number=number,
@@ -223,11 +231,11 @@ class Transfers:
         """Records of all DAQs that were not cleared, in the order in which they were started."""
         return self._list(DAQ)
 
-    def daq(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+    def daq(self, id: str) -> dict[str, object]:
         """The record of a DAQ; raises `ObjectNotFound`."""
         return _record(self._listed(DAQ, id))
 
-    def clear_daq(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+    def clear_daq(self, id: str) -> dict[str, object]:
         """Take a DAQ that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
         return self._clear(DAQ, id)
 
@@ -240,7 +248,7 @@ class Transfers:
         """
         return await self._begin(UPLOAD, experiment, directory, info)
 
-    async def stop_upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+    async def stop_upload(self, id: str) -> dict[str, object]:
         """Ask an upload to end and answer its record: status ``aborting``, soon ``aborted``; what is stored stays.
 
         Raises `ObjectNotFound`, and `InvalidRequest` for an upload that is over.
@@ -255,11 +263,11 @@ class Transfers:
         """Records of all uploads that were not cleared, in the order in which they were started."""
         return self._list(UPLOAD)
 
-    def upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+    def upload(self, id: str) -> dict[str, object]:
         """The record of an upload; raises `ObjectNotFound`."""
         return _record(self._listed(UPLOAD, id))
 
-    def clear_upload(self, id: str) -> dict[str, object]:  # noqa: A002 - DM's word
+    def clear_upload(self, id: str) -> dict[str, object]:
         """Take an upload that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
         return self._clear(UPLOAD, id)
 

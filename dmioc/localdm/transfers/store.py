@@ -68,7 +68,7 @@ class TransferStore:
         self._database = database
         database.script(_SCHEMA)
 
-    def add(self, transfer_id: str, kind: str, experiment: str, directory: str, info: str, started_ns: int) -> int:
+    def add(self, *, transfer_id: str, kind: str, experiment: str, directory: str, info: str, started_ns: int) -> int:
         """Save a new active transfer; answers its number, which grows."""
         sql = """INSERT INTO transfers (id, kind, experiment, directory, info, started_ns) VALUES (?, ?, ?, ?, ?, ?)
                  RETURNING number"""

@@ -22,7 +22,7 @@ SECONDS_AN_HOUR = 3600.0
 class TaskInfo:
     """The known keys of a taskInfo. Directories are relative paths without ``..``, empty for the root itself."""
 
-    filter: FileFilter = FileFilter()
+    filter: FileFilter = field(default_factory=FileFilter)
     process_existing: bool = False
     max_run_time_s: float = 0.0
     destination: str = ""

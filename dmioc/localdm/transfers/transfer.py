@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from dmioc.localdm.answers import DmAnswerNo
 from dmioc.localdm.transfers import copy_worker
@@ -295,8 +296,8 @@ class Transfer:
                     self.keeper.failed(path, f"the file was still changing after {settle_limit_s:g} s of waiting")
 
 
-def _first(problem: BaseException) -> BaseException:
+def _first(problem: Exception) -> Exception:
     """The first single exception of a group of groups."""
-    while isinstance(problem, BaseExceptionGroup):
-        problem = problem.exceptions[0]
+    while isinstance(problem, ExceptionGroup):
+        problem = cast(ExceptionGroup[Exception], problem).exceptions[0]
     return problem

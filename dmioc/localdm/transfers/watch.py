@@ -1,20 +1,22 @@
-"""Watching a tree through the system (inotify, by watchfiles), in a thread of its own."""
+"""Watching a tree through the system: a process that watches (`tree_watcher`), a thread that hears it."""
 
 from __future__ import annotations
 
-import logging
+import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from watchfiles import Change, watch
+from watchfiles import Change
 
 from dmioc.localdm.transfers.file_table import Observed
 from dmioc.localdm.transfers.scan import CHUNK_FILES, Tree, Walk, is_text
 
-_STEP_MS = 40
-_DEBOUNCE_MS = 200
+_SCRIPT = str(Path(__file__).with_name("tree_watcher.py"))
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class Happened:
 
 
 class TreeWatch:
-    """One watched tree; ``report`` and ``ended`` are called in the watching thread.
+    """One watched tree; ``report`` and ``ended`` are called in the hearing thread.
 
     ``ended`` gets the reason when the system cannot watch, or cannot any longer; it is not called after `close`.
     """
@@ -39,8 +41,9 @@ class TreeWatch:
         self._tree = tree
         self._report = report
         self._ended = ended
-        self._stop = threading.Event()
+        self._closed = threading.Event()
         self._began = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="tree-watch", daemon=True)
 
     def start(self, wait_s: float) -> None:
@@ -49,57 +52,50 @@ class TreeWatch:
         self._began.wait(wait_s)
 
     def close(self) -> None:
-        """End the watch; does not wait for the thread, which ends within a few hundredths of a second."""
-        self._stop.set()
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end after `close`."""
-        self._thread.join(timeout_s)
+        """End the watch at once; nothing is reported any more."""
+        self._closed.set()
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def _run(self) -> None:
+        # -P: the directory of the script is no place to import from.
+        command = [sys.executable, "-P", _SCRIPT, self._tree.root]
+        pipe = subprocess.PIPE
+        reason = "the watching process could not be started"
         try:
-            self._watch()
-        except (OSError, RuntimeError) as problem:  # RuntimeError: WatchfilesRustInternalError is one
-            self._end(str(problem))
+            with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+                self._process = process
+                self._hear(process)
+                process.kill()
+                reason = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+        except OSError as problem:
+            reason = str(problem)
         finally:
             self._began.set()
+        if not self._closed.is_set():
+            self._ended(reason or "the watching process has ended")
 
-    def _end(self, reason: str) -> None:
-        if not self._stop.is_set():
-            self._stop.set()
-            self._ended(reason)
-
-    def _watch(self) -> None:
-        logging.getLogger("watchfiles.main").setLevel(logging.WARNING)  # it writes a line for each group of changes
-        # With this time-out the first step of the generator ends soon: by then the whole tree is watched.
-        changes = watch(
-            self._tree.root,
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            rust_timeout=_STEP_MS,
-            yield_on_timeout=True,
-            stop_event=self._stop,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        )
-        for group in changes:
+    def _hear(self, process: subprocess.Popen[bytes]) -> None:
+        """Report until the process ends, the tree goes, or `close`."""
+        for line in process.stdout or ():
+            if self._closed.is_set():
+                return
             self._began.set()
-            if group:
-                self._pass_on(group)
+            if not self._pass_on(json.loads(line)):
+                return
 
-    def _pass_on(self, group: set[tuple[Change, str]]) -> None:
+    def _pass_on(self, group: list[tuple[str, int]]) -> bool:
+        """Report a group of changes; False when the tree itself is gone."""
         happened = Happened()
         prefix = self._tree.root.rstrip("/") + "/"
-        kinds: dict[str, set[Change]] = {}
-        for change, path in group:
+        kinds: dict[str, set[int]] = {}
+        for path, change in group:
             kinds.setdefault(path, set()).add(change)
         real: dict[str, bool] = {}
         for path, changes in kinds.items():
-            if path == self._tree.root:
-                if not os.path.isdir(path):
-                    self._end("the directory is not there")
-                continue
+            if path == self._tree.root and not os.path.isdir(path):
+                return False
             if path.startswith(prefix):
                 self._sort(path[len(prefix) :], Change.added in changes, happened, real)
             if len(happened.seen) >= CHUNK_FILES:
@@ -107,6 +103,7 @@ class TreeWatch:
                 happened = Happened()
         if happened.seen or happened.gone or happened.folders:
             self._report(happened)
+        return True
 
     def _sort(self, path: str, added: bool, happened: Happened, real: dict[str, bool]) -> None:
         folder = path.rpartition("/")[0]

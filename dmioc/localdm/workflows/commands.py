@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from dmioc.localdm.workflows.executor import RunningCommand, StageCommand, StageExecutor
-from dmioc.localdm.workflows.records import NO_EXIT_STATUS, JobRecord
+from dmioc.localdm.workflows.record_shapes import NO_EXIT_STATUS
+from dmioc.localdm.workflows.records import JobRecord
 from dmioc.localdm.workflows.settings import JobSettings
 
 TakeOutput = Callable[[str], Awaitable[None]]

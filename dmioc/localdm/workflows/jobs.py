@@ -21,7 +21,8 @@ from dmioc.localdm.workflows.executor import StageExecutor
 from dmioc.localdm.workflows.files import FindFiles, InputError, input_files
 from dmioc.localdm.workflows.listing import JobList, KeyList
 from dmioc.localdm.workflows.processes import LocalExecutor
-from dmioc.localdm.workflows.records import RESERVED_KEYS, JobRecord, Snapshot, new_document
+from dmioc.localdm.workflows.record_shapes import RESERVED_KEYS, new_document
+from dmioc.localdm.workflows.records import JobRecord, Snapshot
 from dmioc.localdm.workflows.regexes import RegexSearcher
 from dmioc.localdm.workflows.runner import JobParts, JobRunner
 from dmioc.localdm.workflows.settings import JobSettings

@@ -86,12 +86,11 @@ class JobList:
                 yield jobs
 
     def _stored(self, wanted: Sequence[int], keys: Sequence[str] | None) -> dict[int, StoredJob]:
-        if keys is not None:
-            jobs = self._store.jobs(wanted, with_document=False)
-            needed = set(keys)
-            if all(needed.isdisjoint(job.others) for job in jobs):
-                return {job.sequence: job for job in jobs}
-        return {job.sequence: job for job in self._store.jobs(wanted, with_document=True)}
+        if keys is None:
+            return {job.sequence: job for job in self._store.jobs(wanted, with_document=True)}
+        found = {job.sequence: job for job in self._store.jobs(wanted, with_document=False)}
+        whole = [number for number, job in found.items() if not set(keys).isdisjoint(job.others)]
+        return found | {job.sequence: job for job in self._store.jobs(whole, with_document=True)} if whole else found
 
 
 def _at_work(job: Snapshot, keys: Sequence[str] | None) -> StoredJob:

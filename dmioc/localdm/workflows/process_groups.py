@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,12 @@ def terminate_group(group: int) -> None:
 def kill_group(group: int) -> None:
     """End every process of the group."""
     _signal(group, signal.SIGKILL)
+
+
+def kill_process(pid: int) -> None:
+    """End one process; one that has ended or belongs to another user is left as it is."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _signal(group: int, number: int) -> bool:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import IO
 
 from dmioc.localdm.workflows import process_groups
@@ -52,17 +52,32 @@ class LocalExecutor:
         return running
 
     def end_leftovers(self, handles: Mapping[str, Sequence[str]]) -> int:
-        """Kill the process groups that the handles name, and every process that carries one of the job ids."""
+        """Kill the process groups that the handles name, and every process that carries one of the job ids.
+
+        Looks again until none is left, since a process may fork while it is being killed.
+        """
         groups = {group for texts in handles.values() for group in map(_living_group, texts) if group is not None}
-        killed = 0
-        for entry in process_groups.processes() if handles else ():
-            if entry.group in groups or process_groups.environment_value(entry.pid, JOB_ID_VARIABLE) in handles:
-                try:
-                    os.kill(entry.pid, signal.SIGKILL)
-                    killed += 1
-                except (ProcessLookupError, PermissionError) as error:
-                    _LOG.debug("pid=%d not ended: %s", entry.pid, error)
-        return killed
+        killed: set[int] = set()
+        deadline_s = time.monotonic() + _DEATH_LIMIT_S
+        while handles and (found := _leftovers(groups, handles)):
+            for pid in found:
+                process_groups.kill_process(pid)
+            killed.update(found)
+            if time.monotonic() >= deadline_s:
+                _LOG.warning("pids=%s did not end", found)
+                break
+            time.sleep(_CHECK_PERIOD_S)
+        return len(killed)
+
+
+def _leftovers(groups: Container[int], job_ids: Container[str | None]) -> list[int]:
+    """Living processes that are in one of the groups or carry one of the job ids, without localdm itself."""
+    return [
+        entry.pid
+        for entry in process_groups.processes()
+        if entry.pid != os.getpid()
+        and (entry.group in groups or process_groups.environment_value(entry.pid, JOB_ID_VARIABLE) in job_ids)
+    ]
 
 
 def _living_group(handle: str) -> int | None:

@@ -1,8 +1,4 @@
-"""The record of one processing job and what happens to it (``dm-protocol.md §6.5``).
-
-Shapes that no recording shows are assumed: a child process that waits or works has ``exitStatus`` -1 (some clients need
-a number there) and ends as ``aborted`` when its job is aborted.
-"""
+"""The record of one processing job and what happens to it (``dm-protocol.md §6.5``)."""
 
 from __future__ import annotations
 
@@ -18,28 +14,9 @@ import msgspec
 
 from dmioc.localdm.wire import local_timestamp
 from dmioc.localdm.workflows.outputs import OutputTail, left_out_line
+from dmioc.localdm.workflows.record_shapes import FINISHED, new_child
 from dmioc.localdm.workflows.stage_keys import Document
 
-FINISHED = frozenset({"done", "failed", "aborted"})
-RESERVED_KEYS = frozenset(
-    {
-        "id",
-        "owner",
-        "workflow",
-        "status",
-        "stage",
-        "submissionTime",
-        "submissionTimestamp",
-        "countFiles",
-        "startTime",
-        "startTimestamp",
-        "endTime",
-        "endTimestamp",
-        "runTime",
-        "errorMessage",
-    }
-)
-NO_EXIT_STATUS = -1
 _SUMMARY_TEXT_CHARACTERS = 400
 _MAX_CHILDREN_OF_A_STAGE = 10_000
 
@@ -145,20 +122,8 @@ class JobRecord:
         """Queue a command of the current stage and answer its number in the job."""
         number = self._next_child
         self._next_child += 1
-        entry: Document = {
-            "stageId": key,
-            "childProcessNumber": number,
-            "command": command,
-            "workingDir": working_directory,
-            "status": "pending",
-            "submitTime": time.time(),
-            "exitStatus": NO_EXIT_STATUS,
-            "stdOut": "",
-            "stdErr": "",
-        }
         account = self._document["workflow"].get("userAccount")
-        if account is not None:
-            entry["userAccount"] = account
+        entry = new_child(key, number, command, working_directory, account)
         tails = (OutputTail(self._max_output_bytes), OutputTail(self._max_output_bytes))
         with self._changing():
             self._children[number] = _Child(key, entry, *tails)
@@ -192,8 +157,8 @@ class JobRecord:
 
     def child_ended(self, number: int, status: str, exit_status: int) -> None:
         """Note the end of a running command: ``done``, ``failed`` or ``aborted``."""
-        child = self._children.pop(number)
         with self._changing():
+            child = self._children.pop(number)
             now_s = time.time()
             child.entry.update(
                 status=status, endTime=now_s, runTime=now_s - child.entry["startTime"], exitStatus=exit_status
@@ -210,12 +175,11 @@ class JobRecord:
 
     def finish(self, status: str, error: str = "") -> None:
         """End the job; commands that were still queued will not run."""
-        for number, child in list(self._children.items()):
-            if child.entry["status"] == "pending":
-                self._children.pop(number)
-                with self._lock:
-                    child.entry["status"] = "aborted"
-                    self._count(child, "nQueuedChildProcesses", -1)
+        with self._lock:
+            waiting = [number for number, child in self._children.items() if child.entry["status"] == "pending"]
+            for child in map(self._children.pop, waiting):
+                child.entry["status"] = "aborted"
+                self._count(child, "nQueuedChildProcesses", -1)
         now_s = time.time()
         keys: Document = {"status": status, "endTime": now_s, "endTimestamp": local_timestamp(now_s)}
         if "startTime" in self._document:
@@ -224,12 +188,13 @@ class JobRecord:
 
     def interrupt(self, error: str) -> None:
         """End the job of an earlier life, whose commands nobody knows the end of."""
-        for stage in self.stages.values():
-            for child in stage.get("childProcesses", {}).values():
-                if child["status"] in ("running", "pending"):
-                    child["status"] = "failed" if child["status"] == "running" else "aborted"
-            if "childProcesses" in stage:
-                stage.update(nRunningChildProcesses=0, nQueuedChildProcesses=0)
+        with self._lock:
+            for stage in self.stages.values():
+                for child in stage.get("childProcesses", {}).values():
+                    if child["status"] in ("running", "pending"):
+                        child["status"] = "failed" if child["status"] == "running" else "aborted"
+                if "childProcesses" in stage:
+                    stage.update(nRunningChildProcesses=0, nQueuedChildProcesses=0)
         self.finish("failed", error)
 
     def snapshot(self) -> Snapshot:
@@ -290,23 +255,6 @@ class JobRecord:
             yield
             self._revision += 1
         self.changed(self)
-
-
-def new_document(
-    job_id: str, owner: str, workflow: Document, arguments: Mapping[str, object], count_files: int
-) -> Document:
-    """The record of a job at its submission: the arguments, a copy of the workflow and the first bookkeeping."""
-    now_s = time.time()
-    return {
-        **arguments,
-        "workflow": workflow,
-        "owner": owner,
-        "id": job_id,
-        "submissionTime": now_s,
-        "submissionTimestamp": local_timestamp(now_s),
-        "countFiles": count_files,
-        "status": "pending",
-    }
 
 
 def _is_simple(value: object) -> bool:

@@ -43,7 +43,10 @@ class RegexSearcher:
         return {name: value.rstrip("\n") for name, value in answer["variables"].items()}
 
     def close(self) -> None:
-        """End the process; blocks for at most the limit of a search that is under way."""
+        """End the process and a search that is under way."""
+        process = self._process
+        if process is not None:
+            process.kill()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._end()
 

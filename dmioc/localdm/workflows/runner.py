@@ -15,13 +15,15 @@ from dmioc.localdm.workflows.executor import StageExecutor
 from dmioc.localdm.workflows.expressions import ExpressionError, is_true
 from dmioc.localdm.workflows.files import FileResolver, FindFiles, InputError, InputFiles, input_files
 from dmioc.localdm.workflows.outputs import format_pattern
-from dmioc.localdm.workflows.records import RESERVED_KEYS, JobRecord
+from dmioc.localdm.workflows.record_shapes import RESERVED_KEYS
+from dmioc.localdm.workflows.records import JobRecord
 from dmioc.localdm.workflows.regexes import RegexError, RegexSearcher
 from dmioc.localdm.workflows.settings import JobSettings
 from dmioc.localdm.workflows.stage_keys import Document, number, truth
 from dmioc.localdm.workflows.variables import substituted, substituted_command, uses
 
 _DEFAULT_REPEAT_PERIOD_S = 1.0
+_ROUNDS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ class JobRunner:
         """Queue the commands of one run, start them after the delay, and end when all have (``§6.5``, repeat rule)."""
         directory = stage.get("workingDir")
         waiting: list[int] = []
-        for extra in rounds:
+        for count, extra in enumerate(rounds):
+            if count % _ROUNDS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # thousands of files must not hold up the event loop
             variables = self._variables(stage, extra)
             command = substituted_command(stage["command"], variables)
             place = substituted(directory, variables) if directory else None

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,8 +38,7 @@ ON CONFLICT (id) DO UPDATE SET status = excluded.status, handles = excluded.hand
 _SEPARATOR = "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredJob:
+class StoredJob(NamedTuple):
     """What a list needs of one job; ``document`` is empty unless it was asked for."""
 
     sequence: int

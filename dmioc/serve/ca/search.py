@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from struct import Struct
-from typing import Any
+from typing import Any, cast
 
 from dmioc.serve.ca.names import Names
 from dmioc.serve.ca.settings import ANY, LOOPBACK, CaSettings
@@ -67,8 +67,7 @@ class SearchResponder(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ready."""
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # which asyncio's own does not inherit
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """Searches came; most are for the PVs of others and are not even parsed."""

@@ -1,0 +1,47 @@
+"""Fixtures of the servers' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ca_process import CaProcess, RawClient
+
+
+@pytest.fixture(scope="module")
+def ca(repeater: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaProcess]:
+    """A CA server in a process of its own, at the port that clients of this pytest process look at.
+
+    For one module only: two servers that share a UDP port of one host hide each other.
+    """
+    process = CaProcess(tmp_path_factory.mktemp("ca") / "server.log")
+    yield process
+    assert process.stop() == 0, process.log()
+    assert "Traceback" not in process.log()
+
+
+@pytest.fixture
+def open_pv(ca: CaProcess) -> Iterator[Callable[..., Any]]:
+    """Connects pyepics PVs by their name without prefix and disconnects them after the test."""
+    import epics
+
+    opened: list[epics.PV] = []
+
+    def open_one(name: str, **options: Any) -> epics.PV:
+        pv = epics.PV(ca.prefix + name, **options)
+        opened.append(pv)
+        assert pv.wait_for_connection(timeout=10), name
+        return pv
+
+    yield open_one
+    for pv in opened:
+        pv.disconnect()
+
+
+@pytest.fixture
+def raw(ca: CaProcess) -> Iterator[RawClient]:
+    """A circuit, byte by byte."""
+    client = RawClient(ca.addresses[0])
+    yield client
+    client.close()
