@@ -17,6 +17,8 @@ def epics() -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("EPICS_")]:
         del os.environ[name]
     os.environ.update(client_environment() | server_environment())
+    import epicscorelibs.path.pyepics  # noqa: F401  # the libca that ophyd takes; it must be chosen before pyepics is imported
+
     yield
     os.environ.clear()
     os.environ.update(before)

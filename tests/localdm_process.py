@@ -19,19 +19,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from waiting import wait_until
 
-_START = """
-import sys
-from pathlib import Path
-from dmioc.errors import ConfigurationError
-from dmioc.localdm.service import serve
-from dmioc.localdm.settings import LocalDmSettings
-settings = LocalDmSettings(directory=Path(sys.argv[1]), port_base=int(sys.argv[2]))
-try:
-    sys.exit(serve(settings, lambda line: print(line, flush=True)))
-except ConfigurationError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-"""
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 
@@ -76,7 +63,7 @@ def launch(directory: Path, port_base: int = 0) -> subprocess.Popen[str]:
     log = (directory / "stderr.log").open("a", encoding="utf-8")
     with log:
         return subprocess.Popen(
-            [sys.executable, "-c", _START, str(directory), str(port_base)],
+            [sys.executable, "-m", "dmioc", "localdm", "--dir", str(directory), "--port-base", str(port_base)],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -96,10 +83,14 @@ def start_localdm(directory: Path, port_base: int = 0) -> LocalDmProcess:
         line += process.stdout.readline() or ""
         return line.endswith("\n") or process.poll() is not None
 
-    wait_until(is_ready, START_TIMEOUT_S, what="localdm ready")
+    try:
+        wait_until(is_ready, START_TIMEOUT_S, what="localdm ready")
+    except AssertionError:
+        process.kill()
     if not line.startswith("localdm ready:"):
         process.kill()
         process.wait()
+        process.stdout.close()
         raise AssertionError(f"localdm did not start: {line!r}\n{(directory / 'stderr.log').read_text()}")
     running = json.loads((directory / "localdm.json").read_text())
     username, password = (directory / "login").read_text().strip().split("|")

@@ -23,8 +23,11 @@ _STARTING, _ALL, _SOME, _NONE = 0, 1, 2, 3
 class ServiceLink:
     """One service: it answers while every kind of question polled of it is answered."""
 
-    def __init__(self, service: Service, store: Store, clock: Clock, messages: Messages) -> None:
+    def __init__(
+        self, service: Service, store: Store, clock: Clock, messages: Messages, on_change: Callable[[], None]
+    ) -> None:
         self.service = service
+        self._on_change = on_change
         self._store = store
         self._clock = clock
         self._messages = messages
@@ -102,6 +105,7 @@ class ServiceLink:
             self._messages.add(f"DM {self.service.value}", f"does not answer: {self.error}", Severity.MAJOR)
         elif before == _DISCONNECTED:
             self._messages.add(f"DM {self.service.value}", "answers again")
+        self._on_change()
 
 
 class Links:
@@ -110,7 +114,7 @@ class Links:
     def __init__(self, store: Store, clock: Clock, messages: Messages) -> None:
         self._store = store
         self.by_service: Mapping[Service, ServiceLink] = {
-            service: ServiceLink(service, store, clock, messages) for service in Service
+            service: ServiceLink(service, store, clock, messages, self.stage_state) for service in Service
         }
 
     def __getitem__(self, service: Service) -> ServiceLink:
@@ -126,4 +130,3 @@ class Links:
         """Stage what changes with time alone."""
         for link in self.by_service.values():
             link.tick()
-        self.stage_state()

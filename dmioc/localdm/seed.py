@@ -20,20 +20,20 @@ def seed_workflows(owner: str) -> list[dict[str, object]]:
 
 def _example(owner: str) -> dict[str, object]:
     """The behaviour of the ``example-01`` that real stations have (§6.5): time, MD5, and a note in a file."""
-    note = "/tmp/dm-example.$timeStamp.$id/note"
+    note = "notes.$timeStamp/$id"  # in the job's own directory
     return {
         "name": "example-01",
         "owner": owner,
         "userAccount": owner,
         "version": 1,
-        "description": "Workflow Example 01: computes the MD5 sum of filePath and notes it in a file under /tmp.\n"
+        "description": "Workflow Example 01: computes the MD5 sum of filePath and notes it in the job's directory.\n"
         "Keyword Arguments:\n\tfilePath - File to read.",
         "stages": {
             "01-START": {
                 "command": "/bin/date +%Y%m%d%H%M%S",
                 "outputVariableRegexList": [r"(?P<timeStamp>\d{14})"],
             },
-            "02-MKDIR": {"command": "/bin/mkdir -p /tmp/dm-example.$timeStamp.$id"},
+            "02-MKDIR": {"command": "/bin/mkdir -p notes.$timeStamp"},
             "03-ECHO": {"command": f'/bin/echo "begin job $id" > {note}'},
             "04-MD5SUM": {
                 "command": '/usr/bin/md5sum < "$filePath"',

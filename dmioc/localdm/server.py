@@ -29,10 +29,10 @@ _CLOSE_TIMEOUT_S = 0.2
 
 
 class _OneLineForJunk(logging.Filter):
-    """Cuts the traceback from aiohttp's line about bytes that are no HTTP: anybody can send these."""
+    """Cuts the traceback from aiohttp's line about bytes that are no HTTP, or that end too early: anybody can do that."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError):
             record.msg, record.args = f"{record.getMessage()}: {one_line(str(record.exc_info[1]))[:200]}", ()
             record.exc_info = None
         return True
@@ -57,6 +57,7 @@ class HttpService:
             application,
             logger=logger,
             access_log=None,
+            auto_decompress=False,
             max_line_size=LONGEST_LINE_BYTES,
             max_field_size=LONGEST_LINE_BYTES,
             shutdown_timeout=_CLOSE_TIMEOUT_S,
@@ -72,23 +73,27 @@ class HttpService:
         await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; never raises, so that a bug in one handler costs one answer (the named supervisor)."""
+        """Answer one request; the named supervisor, so that a bug in one handler costs one answer.
+
+        Raises `ConnectionError` when the client goes before it has sent everything, which aiohttp expects.
+        """
         try:
-            return await self._serve(request)
-        except DmAnswerNo as refusal:
-            return _refusal(*refusal_words(refusal), status=401 if isinstance(refusal, InvalidSession) else 200)
+            body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             limit_mib = LARGEST_BODY_BYTES // 2**20
             return _refusal(*refusal_words(InvalidArgument(f"a request's body may have {limit_mib} MiB at most")))
+        try:
+            return await self._serve(request, body)
+        except DmAnswerNo as refusal:
+            return _refusal(*refusal_words(refusal), status=401 if isinstance(refusal, InvalidSession) else 200)
         except Exception as error:  # a bug of localdm: it is answered as DM does, and the server goes on
             _log.exception("%s %s %s", self.service.value, request.method, request.path[:200])
             return _refusal(*INTERNAL_ERROR, one_line(f"{type(error).__name__} in localdm: {error}"))
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, body: bytes) -> web.StreamResponse:
         path, _, query = _target(request).partition("?")
         endpoint, values = self._router.find(request.method, path)
-        form = (await request.read()).decode("utf-8", "replace")
-        given = {**parameters(form), **parameters(query)}
+        given = {**parameters(body.decode("utf-8", "replace")), **parameters(query)}
         cookie = request.headers.get("Cookie", "")
         if endpoint.name == "login":
             username = await asyncio.to_thread(self._sessions.check, given)

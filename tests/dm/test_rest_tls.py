@@ -59,9 +59,10 @@ def ask(url: str, folder: Path, **changes: object) -> None:
     asyncio.run(main())
 
 
-def test_an_unknown_certificate_is_refused_by_default(tls: TlsStub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_an_unknown_certificate_is_refused_by_default(scheme: str, tls: TlsStub, tmp_path: Path) -> None:
     with pytest.raises(DmUnreachableError) as caught:
-        ask(tls.stub.url, tmp_path)
+        ask(tls.stub.url.replace("https", scheme), tmp_path)
     assert "the certificate was not taken: self-signed certificate; set ca_file or fingerprint" in str(caught.value)
     assert not tls.stub.seen
 

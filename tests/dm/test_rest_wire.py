@@ -223,6 +223,8 @@ def test_corrections_that_cannot_be(name: str, line: str, words: str, tmp_path: 
         ({"proc_url": "https://h:99999"}, "proc_url = 'https://h:99999'"),
         ({"cat_url": "https://user:geheim@h:1"}, "cat_url = 'h:1'"),
         ({"cat_url": ""}, "cat_url = ''"),
+        ({"cat_url": " https://h:1"}, "cat_url = ' https://h:1'"),
+        ({"cat_url": "ht\ttps://h:1"}, r"cat_url = 'ht\ttps://h:1'"),
         ({"deadline_s": 0.0}, "deadline_s = 0.0: more than 0 seconds"),
         ({"read_timeout_s": float("nan")}, "read_timeout_s = nan"),
         ({"station": ""}, "station = ''"),

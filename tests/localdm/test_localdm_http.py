@@ -156,7 +156,8 @@ def test_connection_is_kept_between_requests(localdm: LocalDmProcess) -> None:
 
 def test_nonsense_on_the_port_leaves_the_service_alive(localdm: LocalDmProcess) -> None:
     host, port = urlsplit(localdm.urls["DS"]).netloc.split(":")
-    for junk in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET", b"\r\n\r\n\x00", b"POST /dm/login HTTP/1.1\r\n\r\n"):
+    cut = b"POST /dm/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nusername="
+    for junk in (cut, b"\x16\x03\x01\x02\x00\x01\x00", b"GET", b"\r\n\r\n\x00", b"POST /dm/login HTTP/1.1\r\n\r\n"):
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             connection.sendall(junk)
     assert localdm.session("DS").call("GET", "serviceStatus")["status"] == "running"

@@ -95,12 +95,12 @@ def test_submit_answers_the_pending_job_with_its_arguments(proc: VendorSession) 
     assert error.value.code == 14
 
 
-def test_example_01_computes_the_md5_and_leaves_a_note(proc: VendorSession) -> None:
+def test_example_01_computes_the_md5_and_leaves_a_note(proc: VendorSession, localdm: LocalDmProcess) -> None:
     done = ended(proc, start(proc, "example-01", filePath="/dev/null")["id"])
     assert done["md5Sum"] == "d41d8cd98f00b204e9800998ecf8427e"
     assert re.fullmatch(r"\d{14}", done["timeStamp"])
-    with open(f"/tmp/dm-example.{done['timeStamp']}.{done['id']}/note", encoding="utf-8") as note:
-        assert [line.split()[0] for line in note] == ["begin", "/dev/null", "end"]
+    note = localdm.directory / "scratch" / done["id"] / f"notes.{done['timeStamp']}" / done["id"]
+    assert [line.split()[0] for line in note.read_text().splitlines()] == ["begin", "/dev/null", "end"]
 
 
 def test_progress_01_shows_how_far_it_is_and_can_be_stopped(proc: VendorSession) -> None:

@@ -75,20 +75,26 @@ class RestSettings:
         return self.fingerprint.replace(":", "").replace(" ", "").lower()
 
     def url(self, service: Service) -> str:
-        """Address of a service, without a trailing slash."""
+        """Address of a service in lower case, without a trailing slash."""
         urls = {
             Service.DS: self.ds_url,
             Service.DAQ: self.daq_url,
             Service.PROC: self.proc_url,
             Service.CAT: self.cat_url,
         }
-        return urls[service].rstrip("/")
+        return urls[service].rstrip("/").lower()
 
 
 def _check_url(key: str, url: str) -> None:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = (
+            url.isprintable()
+            and " " not in url
+            and parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+        )
     except ValueError:  # a port that is no number, a bracket that is not closed
         usable = False
         parts = urlsplit("")

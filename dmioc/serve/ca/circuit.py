@@ -66,11 +66,9 @@ class Circuit(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """The client reads again; we go on in the next turn, since asyncio does not expect a write that fails here."""
         self._is_stalled = False
-        if self._session is not None:
-            self._session.events.release(_NOT_READING)
-        self._go_on()
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -88,8 +86,9 @@ class Circuit(asyncio.Protocol):
             self._session.ask_rights_again()
 
     def _go_on(self) -> None:
-        if self._transport is None or self._is_stalled:
+        if self._transport is None or self._session is None or self._is_stalled:
             return
+        self._session.events.release(_NOT_READING)
         self._take()
         if not self._is_stalled and not self._is_behind:
             self._resume_reading()
@@ -128,7 +127,7 @@ class Circuit(asyncio.Protocol):
         """Answers whether messages are left for the next turn."""
         session = self._session
         offset = taken = 0
-        while session is not None and not self._is_stalled and taken < _MESSAGES_PER_TURN:
+        while session is not None and self._is_open() and not self._is_stalled and taken < _MESSAGES_PER_TURN:
             parsed = parse(self._input, offset, PAYLOAD_LIMIT_BYTES)
             if parsed is None:
                 break
@@ -137,6 +136,9 @@ class Circuit(asyncio.Protocol):
             taken += 1
         del self._input[:offset]
         return taken == _MESSAGES_PER_TURN
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
 
     def _send(self, data: bytes) -> None:
         self._output.append(data)
@@ -150,5 +152,5 @@ class Circuit(asyncio.Protocol):
         data = b"".join(self._output)
         self._output.clear()
         self._output_bytes = 0
-        if self._transport is not None:
+        if self._transport is not None and self._is_open():
             self._transport.write(data)

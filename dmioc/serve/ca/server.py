@@ -177,6 +177,8 @@ def _broadcast_sockets(interfaces: tuple[str, ...], beacon_hosts: list[str], por
 
 def _listening_sockets(interfaces: tuple[str, ...], preferred: int, is_fixed: bool) -> list[socket.socket]:
     """A TCP socket at the same port of every interface: the preferred one, or where that is taken any free one."""
+    if not interfaces:
+        raise ConfigurationError("Channel Access has no interface to listen on; 127.0.0.1 would be right for this host only")
     port = preferred
     for attempt in range(_PORT_TRIES):
         sockets: list[socket.socket] = []
@@ -193,7 +195,7 @@ def _listening_sockets(interfaces: tuple[str, ...], preferred: int, is_fixed: bo
             port = 0
         else:
             return sockets
-    raise ConfigurationError("Channel Access: no interface to listen on")
+    raise AssertionError
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ SEARCH_REPLY_WANTED = 10
 _HEADER = Struct(">HHHHII")
 _EXTENDED = Struct(">HHHHIIII")
 _IS_EXTENDED = 0xFFFF
+_LAST_COMMAND = 27
 
 
 class Command(IntEnum):
@@ -66,11 +67,13 @@ class ProtocolError(Exception):
 def parse(buffer: bytes | bytearray, offset: int, payload_limit_bytes: int) -> tuple[Message, int] | None:
     """The message at the offset and the offset behind it; None while it is not whole.
 
-    Raises `ProtocolError` for a payload above the limit.
+    Raises `ProtocolError` for a command that does not exist and for a payload above the limit, as soon as the header is there.
     """
     if len(buffer) - offset < _HEADER.size:
         return None
     command, size, data_type, count, parameter1, parameter2 = _HEADER.unpack_from(buffer, offset)
+    if command > _LAST_COMMAND:
+        raise ProtocolError(f"command {command} does not exist")
     begin = offset + _HEADER.size
     if size == _IS_EXTENDED:
         if len(buffer) - offset < _EXTENDED.size:
