@@ -128,8 +128,8 @@ async def _serve_ca(
     server = CaServer(gateway, prefix, ca_settings)
     gateway.health.clients["CAClients"] = lambda: server.clients
     gateway.restore()
-    if not settings.dm.verify and settings.dm.backend is not BackendName.LOCAL:
-        gateway.messages.add("DM", "certificates are not verified: [dm] verify is false", Severity.MINOR)
+    for warning in dm.warnings:
+        gateway.messages.add("DM", warning, Severity.MINOR)
     closing.push_async_callback(server.stop)
     await server.start()
     return gateway, server

@@ -25,15 +25,17 @@ _ALARMS = ("upper_alarm_limit", "upper_warning_limit", "lower_warning_limit", "l
 def contract_violations(prefix: str, catalogue: Catalogue, timeout_s: float = 20.0) -> list[str]:
     """One line for each point where the server under the prefix is not what the catalogue says, as a pyepics client sees it.
 
-    Type, element count, access, states, unit, precision, limits, DESC, RTYP and EGU of every scalar PV; structured PVs must not be
-    found. Needs the environment of ``epics_environment`` and a server that is up.
+    Type, element count, access, states, unit, precision, limits, DESC and RTYP of every scalar PV; structured PVs must
+    not be found. Needs the environment of ``epics_environment`` and a server that is up.
     """
     import epics
 
     pvs = tuple(catalogue.scalars())
     fields = ("", ".DESC", ".RTYP")
     channels = {
-        (pv.name, field): epics.ca.create_channel(prefix + pv.name + field, connect=False) for pv in pvs for field in fields
+        (pv.name, field): epics.ca.create_channel(prefix + pv.name + field, connect=False)
+        for pv in pvs
+        for field in fields
     }
     structured = {
         pv.name: epics.ca.create_channel(prefix + pv.name, connect=False) for pv in catalogue if not pv.kind.is_scalar
@@ -72,7 +74,7 @@ def _violations(pv: PV, chids: dict[str, Any]) -> list[str]:
         "RTYP": record_type(pv),
     }
     seen = {
-        "type": epics.dbr.Name(epics.ca.field_type(chid)).lower(),
+        "type": str(epics.dbr.Name(epics.ca.field_type(chid))).lower(),
         "count": epics.ca.element_count(chid),
         "may read": bool(epics.ca.read_access(chid)),
         "may write": bool(epics.ca.write_access(chid)),
@@ -81,14 +83,18 @@ def _violations(pv: PV, chids: dict[str, Any]) -> list[str]:
     }
     if pv.kind.has_states:
         expected["states"] = pv.labels
-        seen["states"] = tuple(epics.ca.get_enum_strings(chid))
+        seen["states"] = tuple(epics.ca.get_enum_strings(chid) or ())
     if pv.kind in (Kind.LONG, Kind.DOUBLE):
         expected |= _expected_limits(pv)
-        control = epics.ca.get_ctrlvars(chid)
+        control = epics.ca.get_ctrlvars(chid) or {}
         seen |= {key: control.get(key) for key in expected if key in control}
-        if pv.kind is Kind.DOUBLE and not all(math.isnan(control[name]) for name in _ALARMS):
+        if pv.kind is Kind.DOUBLE and not all(math.isnan(control.get(name, 0)) for name in _ALARMS):
             return [f"{pv.name}: alarm limits that the contract does not have: {control}"]
-    return [f"{pv.name}: {key} is {seen.get(key)!r}, not {expected[key]!r}" for key in expected if seen.get(key) != expected[key]]
+    return [
+        f"{pv.name}: {key} is {seen.get(key)!r}, not {expected[key]!r}"
+        for key in expected
+        if seen.get(key) != expected[key]
+    ]
 
 
 def _expected_limits(pv: PV) -> dict[str, Any]:

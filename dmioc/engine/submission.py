@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from dmioc.engine.journal import Request
 from dmioc.engine.waits import wait_for
 from dmioc.errors import DmNotFoundError, DmUnreachableError, RefusedError
-from dmioc.model import Job, Service
+from dmioc.model import REQUEST_ARGUMENT, Job, Service
 
 if TYPE_CHECKING:
     from dmioc.engine.core import Core
     from dmioc.engine.jobs import JobBoard
-
-REQUEST_ARGUMENT = "dmiocRequestId"
-"""Argument that every job of ours carries; DM echoes arguments in the job record (``dm-protocol.md §6.5``)."""
 
 
 @dataclass(frozen=True, slots=True)

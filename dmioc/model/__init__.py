@@ -1,12 +1,13 @@
 """What the gateway knows about DM, as frozen plain data: no input or output, no EPICS, no HTTP."""
 
 from dmioc.model.experiment import Experiment, NewExperiment
-from dmioc.model.job import Job, JobSummary, StageRun, Workflow
+from dmioc.model.job import REQUEST_ARGUMENT, Job, JobSummary, StageRun, Workflow
 from dmioc.model.service import Service
 from dmioc.model.status import Severity, Status
 from dmioc.model.transfer import Transfer, TransferKind
 
 __all__ = [
+    "REQUEST_ARGUMENT",
     "Experiment",
     "Job",
     "JobSummary",

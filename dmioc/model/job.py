@@ -1,9 +1,13 @@
 """Workflows and processing jobs."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from dmioc.model.status import Status
+
+REQUEST_ARGUMENT = "dmiocRequestId"
+"""Argument that every job of ours carries; DM echoes arguments in the job record (``dm-protocol.md §6.5``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class StageRun:
 class JobSummary:
     """One row of the job list; times are POSIX seconds UTC, 0.0 where DM gave none (``dm-protocol.md §6.5``).
 
-    ``request_id`` is the argument ``dmiocRequestId`` if the job carries one.
+    ``request_id`` is the argument `REQUEST_ARGUMENT` if the job carries one.
     """
 
     id: str

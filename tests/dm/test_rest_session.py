@@ -103,6 +103,7 @@ def test_a_bare_401_asks_for_a_login_too(tmp_path: Path) -> None:
         stub.expired_reply = Reply(b"<html>Unauthorized</html>", 401, {"Set-Cookie": "session_id=nobody"})
         with_client(stub, tmp_path, use)
     assert len(stub.logins) == 1
+    assert "cookie" not in stub.logins[0].headers
 
 
 def test_the_whole_cookie_goes_back_and_any_answer_renews_it(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ class Driver:
     async def do(self, request: dict[str, Any]) -> Any:
         return await getattr(self, f"do_{request.pop('do')}")(**request)
 
-    async def do_publish(self, name: str, values: list[Any], severity: int = 0, alarm: int = 0, time_s: float = 0) -> None:
+    async def do_publish(
+        self, name: str, values: list[Any], severity: int = 0, alarm: int = 0, time_s: float = 0
+    ) -> None:
         for value in values:
             held = tuple(value) if isinstance(value, list) else value
             self.engine.publish(name, Reading(held, time_s or time.time(), Severity(severity), Alarm(alarm)))

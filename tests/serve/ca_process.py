@@ -9,8 +9,9 @@ import socket
 import struct
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from epics_environment import client_environment, server_environment
 
@@ -63,7 +64,10 @@ class CaProcess:
         return json.loads(line)
 
 
-class RawMessage(NamedTuple):
+@dataclass(frozen=True)
+class RawMessage:
+    """One message as it came; the two parameters mean what the command says."""
+
     command: int
     size: int
     data_type: int
@@ -84,7 +88,9 @@ class RawClient:
         self.send(20, payload=_padded(user.encode() + b"\0"))
         assert self.receive(0).count == 13
 
-    def send(self, command: int, data_type: int = 0, count: int = 0, p1: int = 0, p2: int = 0, payload: bytes = b"") -> None:
+    def send(
+        self, command: int, data_type: int = 0, count: int = 0, p1: int = 0, p2: int = 0, payload: bytes = b""
+    ) -> None:
         head = struct.pack(">HHHHII", command, len(payload) & 0xFFFF, data_type, count & 0xFFFF, p1, p2)
         if count > 0xFFFF or len(payload) >= 0xFFFF:
             head = struct.pack(">HHHHIIII", command, 0xFFFF, data_type, 0, p1, p2, len(payload), count)

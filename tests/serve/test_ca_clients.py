@@ -28,9 +28,17 @@ def test_caproto_get_put_monitor(ca: CaProcess) -> None:
     assert "[3]" in seen.stdout, seen.stderr
 
 
-def test_caproto_sees_why_a_put_failed(ca: CaProcess) -> None:
-    put = _caproto("put", "--notify", f"{ca.prefix}PollPeriod", "1000")
-    assert "ECA_PUTFAIL" in put.stdout + put.stderr
+def test_caproto_sees_that_a_put_failed(ca: CaProcess) -> None:
+    name = f"{ca.prefix}PollPeriod"
+    put = _caproto("put", "--notify", name, "1000")
+    assert put.stdout.split()[-1] == "[0.5]"
+    code = (
+        "import sys, caproto.sync.client as ca; print(ca.write(sys.argv[1], 1000, notify=True, repeater=False).status)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, name], env=os.environ, capture_output=True, text=True, timeout=20, check=True
+    )
+    assert "ECA_PUTFAIL" in told.stdout
 
 
 def test_ophyd_string_signal(ca: CaProcess) -> None:

@@ -51,7 +51,16 @@ def test_fields_follow_their_pv(ca: CaProcess, open_pv: Callable[..., Any]) -> N
 
 
 def test_what_is_not_there_is_not_found(ca: CaProcess, raw: RawClient) -> None:
-    for name in ("Nope", "Heartbeat.NOPE", "Heartbeat$", "EXP:Name$$", "WF1:Status.FFST", "EXP:Name.EGU", "JOB:List", "."):
+    for name in (
+        "Nope",
+        "Heartbeat.NOPE",
+        "Heartbeat$",
+        "EXP:Name$$",
+        "WF1:Status.FFST",
+        "EXP:Name.EGU",
+        "JOB:List",
+        ".",
+    ):
         assert raw.open(ca.prefix + name).command == 26, name
     assert raw.open("OTHER:Heartbeat").command == 26
 

@@ -123,9 +123,11 @@ def test_a_pending_put_holds_up_nothing_of_its_connection(ca: CaProcess, raw: Ra
     refused = raw.receive(19)
     assert (refused.parameter2, refused.parameter1) == (43, PUT_FAILED)
     ca.ask("end", name="UPL2:Run", state="OK")
-    assert raw.receive(19)[4:6] == (NORMAL, 42)
+    ended = raw.receive(19)
+    assert (ended.parameter1, ended.parameter2) == (NORMAL, 42)
     ca.ask("end", name="DAQ2:Start", state="Failed", message="DM said no")
-    assert raw.receive(19)[4:6] == (PUT_FAILED, 41)
+    ended = raw.receive(19)
+    assert (ended.parameter1, ended.parameter2) == (PUT_FAILED, 41)
 
 
 def test_a_plain_put_of_a_command_returns_at_once(ca: CaProcess, raw: RawClient) -> None:
@@ -177,7 +179,8 @@ def test_pyepics_sees_the_status_of_a_failed_put(ca: CaProcess, open_pv: Callabl
         ended.append(args.status)
 
     value = epics.ca.ctypes.c_int(1)
-    epics.ca.libca.ca_array_put_callback(epics.dbr.LONG, 1, pv.chid, epics.ca.ctypes.byref(value), on_end, None)
+    libca: Any = epics.ca.libca
+    libca.ca_array_put_callback(epics.dbr.LONG, 1, pv.chid, epics.ca.ctypes.byref(value), on_end, None)
     epics.ca.poll()
     wait_until(lambda: pv.get(use_monitor=False) == 1, what="the command is busy")
     ca.ask("end", name="WF1:Start", state="Refused", message="no")

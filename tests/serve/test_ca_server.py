@@ -47,7 +47,12 @@ def test_malformed_datagrams_are_ignored(ca: CaProcess) -> None:
     port = epics_ports().ca_server
     prefix = ca.prefix.encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for wrong in (prefix, random.Random(5).randbytes(500) + prefix, struct.pack(HEADER, 6, 0xFFF8, 5, 13, 1, 1) + prefix, b"\0" * 17):
+        for wrong in (
+            prefix,
+            random.Random(5).randbytes(500) + prefix,
+            struct.pack(HEADER, 6, 0xFFF8, 5, 13, 1, 1) + prefix,
+            b"\0" * 17,
+        ):
             sock.sendto(wrong, ("127.0.0.1", port))
     assert ca.ask("is_served", name=f"{ca.prefix}Heartbeat")
 

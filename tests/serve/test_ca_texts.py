@@ -70,7 +70,9 @@ def test_more_than_there_can_be_is_an_error(ca: CaProcess, raw: RawClient) -> No
         (5, 1, struct.pack(">i", 42), "42"),
     ],
 )
-def test_texts_as_clients_put_them(ca: CaProcess, raw: RawClient, data_type: int, count: int, payload: bytes, text: str) -> None:
+def test_texts_as_clients_put_them(
+    ca: CaProcess, raw: RawClient, data_type: int, count: int, payload: bytes, text: str
+) -> None:
     sid = raw.open(f"{ca.prefix}DAQ1:DataDirectory").parameter2
     raw.put(sid, 4, 3, b"old")
     assert raw.receive(19).parameter1 == 1

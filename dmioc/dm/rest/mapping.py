@@ -10,7 +10,6 @@ import msgspec
 from dmioc.dm.rest.answers import one_line
 from dmioc.dm.rest.readers import decoded
 from dmioc.dm.rest.wire import (
-    REQUEST_ID_KEY,
     ExperimentRecord,
     JobRecord,
     JobRowRecord,
@@ -21,7 +20,17 @@ from dmioc.dm.rest.wire import (
     WorkflowRecord,
     keys_of,
 )
-from dmioc.model import Experiment, Job, JobSummary, StageRun, Status, Transfer, TransferKind, Workflow
+from dmioc.model import (
+    REQUEST_ARGUMENT,
+    Experiment,
+    Job,
+    JobSummary,
+    StageRun,
+    Status,
+    Transfer,
+    TransferKind,
+    Workflow,
+)
 
 _ERRORS_LENGTH = 4096
 # Keys of DM's own with text values, besides those of the record (dm-protocol.md §3.2): no metadata of a user.
@@ -37,7 +46,9 @@ _EXPERIMENT_KEYS = frozenset(
         "globusGroupId",
     }
 )
-_JOB_KEYS = frozenset({*keys_of(JobRecord), "submissionTimestamp", "startTimestamp", "endTimestamp"}) - {REQUEST_ID_KEY}
+_JOB_KEYS = frozenset({*keys_of(JobRecord), "submissionTimestamp", "startTimestamp", "endTimestamp"}) - {
+    REQUEST_ARGUMENT
+}
 
 
 def number(value: Number, missing: float = 0.0) -> float:

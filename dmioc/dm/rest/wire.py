@@ -10,8 +10,9 @@ from typing import Annotated
 
 import msgspec
 
+from dmioc.model import REQUEST_ARGUMENT
+
 Id = Annotated[str, msgspec.Meta(min_length=1)]
-REQUEST_ID_KEY = "dmiocRequestId"  # the argument by which the gateway knows a job of its own again
 Number = float | str | None
 """Seconds, counts and percentages: DM's ``percentageComplete`` is also seen as text (``dm-protocol.md §4.4``)."""
 
@@ -116,7 +117,7 @@ class JobRowRecord(msgspec.Struct, rename="camel"):
     end_time: Number = None
     run_time: Number = None
     error_message: str | None = None
-    request_id: object = msgspec.field(default=None, name=REQUEST_ID_KEY)
+    request_id: object = msgspec.field(default=None, name=REQUEST_ARGUMENT)
     workflow: NamedRecord | None = None
 
 
@@ -132,7 +133,7 @@ class JobRecord(msgspec.Struct, rename="camel"):
     end_time: Number = None
     run_time: Number = None
     error_message: str | None = None
-    request_id: object = msgspec.field(default=None, name=REQUEST_ID_KEY)
+    request_id: object = msgspec.field(default=None, name=REQUEST_ARGUMENT)
     count_files: Number = None
     workflow: JobWorkflowRecord | None = None
 

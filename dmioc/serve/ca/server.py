@@ -178,24 +178,32 @@ def _broadcast_sockets(interfaces: tuple[str, ...], beacon_hosts: list[str], por
 def _listening_sockets(interfaces: tuple[str, ...], preferred: int, is_fixed: bool) -> list[socket.socket]:
     """A TCP socket at the same port of every interface: the preferred one, or where that is taken any free one."""
     if not interfaces:
-        raise ConfigurationError("Channel Access has no interface to listen on; 127.0.0.1 would be right for this host only")
-    port = preferred
-    for attempt in range(_PORT_TRIES):
-        sockets: list[socket.socket] = []
-        host = ""
+        raise ConfigurationError("Channel Access has no interface to listen on; 127.0.0.1 would be one")
+    try:
+        return _sockets_at(interfaces, preferred)
+    except ConfigurationError as error:
+        if is_fixed or not _is_taken(error):
+            raise
+    for _ in range(_PORT_TRIES):
         try:
-            for host in interfaces:
-                sockets.append(_tcp_socket(host, port))
-                port = sockets[0].getsockname()[1]
+            return _sockets_at(interfaces, 0)
+        except ConfigurationError as error:
+            if not _is_taken(error):
+                raise
+    raise ConfigurationError(f"Channel Access found no port that is free on all of {', '.join(interfaces)}")
+
+
+def _sockets_at(interfaces: tuple[str, ...], port: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    for host in interfaces:
+        try:
+            sockets.append(_tcp_socket(host, port))
         except OSError as error:
             for sock in sockets:
                 sock.close()
-            if is_fixed or attempt == _PORT_TRIES - 1 or not _is_taken(error):
-                raise _cannot_bind("TCP", host, port, error) from error
-            port = 0
-        else:
-            return sockets
-    raise AssertionError
+            raise _cannot_bind("TCP", host, port, error) from error
+        port = sockets[0].getsockname()[1]
+    return sockets
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:
@@ -211,8 +219,9 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _is_taken(error: OSError) -> bool:
-    return error.errno in (errno.EADDRINUSE, errno.EACCES)
+def _is_taken(error: ConfigurationError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EADDRINUSE, errno.EACCES)
 
 
 def _cannot_bind(protocol: str, host: str, port: int, error: OSError) -> ConfigurationError:
