@@ -22,8 +22,12 @@ STATE_CHARACTERS = 25
 STATES = 16
 """Limits of an EPICS enum: so many states, each so long."""
 
-DESCRIPTION_CHARACTERS = 40
-"""Longest DESC field."""
+DESCRIPTION_CHARACTERS = 39
+"""Longest DESC that a client reads whole as DBR_STRING."""
+
+
+NT_TABLE = "epics:nt/NTTable:1.0"
+"""Normative type of tables."""
 
 
 class Kind(Enum):
@@ -74,7 +78,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its name and ``string``, ``int``, ``long`` or ``double``."""
+    """One column of a table.
+
+    Attributes:
+        name: its name and label.
+        kind: ``string``, ``int``, ``double``, or ``time``: ISO 8601 text of POSIX seconds.
+        source: attribute of the row's object in the engine.
+    """
 
     name: str
     kind: str = "string"
@@ -88,7 +98,7 @@ class PV:
     Attributes:
         name: without the prefix, e.g. ``WF1:Status``.
         kind: its type.
-        description: at most 40 characters, the record's DESC.
+        description: at most 39 characters, the record's DESC.
         access: who may write.
         length: most bytes of UTF-8 of a text; for lines, of all lines with their newlines.
         states: of an enum or a command, in the order of their indices.
@@ -107,6 +117,7 @@ class PV:
         alarm: the alarm rule in words, for the reference; the severities of states stand in ``states``.
         doc: more about it than fits into DESC.
         columns: of a table.
+        type_id: normative type of a structure or a table over PVAccess.
     """
 
     name: str
@@ -127,6 +138,7 @@ class PV:
     alarm: str = ""
     doc: str = ""
     columns: tuple[Column, ...] = ()
+    type_id: str = ""
 
     @property
     def group(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dmioc.catalogue.entries import PV, Column, Kind, State
+from dmioc.catalogue.entries import NT_TABLE, PV, Column, Kind, State
 from dmioc.catalogue.parts import (
     MINOR,
     NAME_BYTES,
@@ -48,11 +48,12 @@ def experiment() -> tuple[PV, ...]:
             PV(
                 "List",
                 Kind.TABLE,
-                "Experiments of the station, newest first",
+                "The station's experiments, newest first",
                 service=Service.DS,
                 columns=_LIST_COLUMNS,
+                type_id=NT_TABLE,
             ),
-            PV("Info", Kind.STRUCTURE, "The experiment in one", service=Service.DS),
+            PV("Info", Kind.STRUCTURE, "The experiment in one", service=Service.DS, type_id="dmioc:Experiment:1.0"),
             setpoint(long("Index", "Row of List to select", default=-1, low=-1), saved=False),
             *in_group("New:", _new()),
             *outcome(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmioc.catalogue.entries import PV, Column, Kind, State
+from dmioc.catalogue.entries import NT_TABLE, PV, Column, Kind, State
 from dmioc.catalogue.parts import (
     MAJOR,
     MINOR,
@@ -46,7 +46,7 @@ def gateway() -> tuple[PV, ...]:
         enum("State", GATEWAY_STATES, "State of the connection to DM", alarm="Degraded MINOR, Disconnected MAJOR"),
         *(pv for service in Service for pv in _service(service)),
         text("Message", 1024, "Last event in words, with its time"),
-        PV("Messages", Kind.TABLE, "The last 200 events", columns=_MESSAGE_COLUMNS),
+        PV("Messages", Kind.TABLE, "The last 200 events", columns=_MESSAGE_COLUMNS, type_id=NT_TABLE),
         setpoint(seconds("PollPeriod", "Poll period while something is active", default=0.5, low=0.05, high=60.0)),
         setpoint(seconds("IdlePollPeriod", "Poll period while nothing is active", default=5.0, low=0.05, high=3600.0)),
         setpoint(seconds("LostAfter", "Waits end when DM is away for so long", default=60.0, low=0.1, high=YEAR_S)),
@@ -63,12 +63,17 @@ def gateway() -> tuple[PV, ...]:
         long("Revision", "Revision of the published state"),
         setpoint(enum("Control", (State("Disabled"), State("Enabled")), "Whether commands are taken", default=1)),
         *_health(),
-        PV("Status", Kind.STRUCTURE, "The gateway's state in one"),
+        PV("Status", Kind.STRUCTURE, "The gateway's state in one", type_id="dmioc:Status:1.0"),
         PV("RPC", Kind.RPC, "Queries and commands by name"),
     )
 
 
-_MESSAGE_COLUMNS = (Column("time"), Column("severity"), Column("source"), Column("message"))
+_MESSAGE_COLUMNS = (
+    Column("time", "time", "time_s"),
+    Column("severity", source="severity"),
+    Column("source", source="source"),
+    Column("message", source="text"),
+)
 
 
 def _service(service: Service) -> tuple[PV, ...]:

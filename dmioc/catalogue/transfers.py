@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dmioc.catalogue.entries import PV, Column, Kind, State
+from dmioc.catalogue.entries import NT_TABLE, PV, Column, Kind, State
 from dmioc.catalogue.parts import (
     ERROR_BYTES,
     NAME_BYTES,
@@ -38,8 +38,8 @@ _LIST_COLUMNS = (
     Column("waiting", "int", "files_waiting"),
     Column("failed", "int", "files_failed"),
     Column("percent", "double", "percent"),
-    Column("start", source="start_time"),
-    Column("end", source="end_time"),
+    Column("start", "time", "start_time_s"),
+    Column("end", "time", "end_time_s"),
 )
 
 
@@ -62,7 +62,7 @@ def daq_slot(slot: int) -> tuple[PV, ...]:
             setpoint(seconds("WaitTimeout", "Longest time of Wait", default=3600.0, low=0.1, high=YEAR_S), saved=False),
             command("Wait", "Wait for the expected files", "Done only with no errors and none waiting."),
             *_readbacks(),
-            PV("Info", Kind.STRUCTURE, "The DAQ in one", service=Service.DAQ),
+            PV("Info", Kind.STRUCTURE, "The DAQ in one", service=Service.DAQ, type_id="dmioc:DAQ:1.0"),
             *outcome(),
         ),
     )
@@ -98,7 +98,7 @@ def upload_slot(slot: int) -> tuple[PV, ...]:
                 text("SourcePath_RBV", PATH_BYTES, "Path of the upload", source="source_path"), service=Service.DAQ
             ),
             *_readbacks(),
-            PV("Info", Kind.STRUCTURE, "The upload in one", service=Service.DAQ),
+            PV("Info", Kind.STRUCTURE, "The upload in one", service=Service.DAQ, type_id="dmioc:Upload:1.0"),
             *outcome(),
         ),
     )
@@ -113,7 +113,7 @@ def transfer_lists() -> tuple[PV, ...]:
             group,
             (
                 long("Active", f"Active {what} of the station", doc="Pending or running."),
-                PV("List", Kind.TABLE, f"Every one of the station's {what}", columns=_LIST_COLUMNS),
+                PV("List", Kind.TABLE, f"Every one of the station's {what}", columns=_LIST_COLUMNS, type_id=NT_TABLE),
             ),
         )
     )

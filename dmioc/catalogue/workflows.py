@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dmioc.catalogue.entries import PV, Column, Kind, State
+from dmioc.catalogue.entries import NT_TABLE, PV, Column, Kind, State
 from dmioc.catalogue.parts import (
     ERROR_BYTES,
     NAME_BYTES,
@@ -52,9 +52,9 @@ _JOB_COLUMNS = (
     Column("workflow", source="workflow"),
     Column("status", source="status"),
     Column("stage", source="stage"),
-    Column("submitted", source="submit_time"),
-    Column("started", source="start_time"),
-    Column("ended", source="end_time"),
+    Column("submitted", "time", "submit_time_s"),
+    Column("started", "time", "start_time_s"),
+    Column("ended", "time", "end_time_s"),
     Column("runTime", "double", "run_time_s"),
     Column("error", source="error"),
 )
@@ -91,8 +91,10 @@ def workflow_slot(slot: int) -> tuple[PV, ...]:
             command("Wait", "Wait for the end of the job", "OK only if the job is Done."),
             *_report_setpoints(),
             *_readbacks(),
-            PV("Job", Kind.STRUCTURE, "The job in one", service=Service.PROC),
-            PV("Stages", Kind.TABLE, "The job's stages", service=Service.PROC, columns=_STAGE_COLUMNS),
+            PV("Job", Kind.STRUCTURE, "The job in one", service=Service.PROC, type_id="dmioc:Job:1.0"),
+            PV(
+                "Stages", Kind.TABLE, "The job's stages", service=Service.PROC, columns=_STAGE_COLUMNS, type_id=NT_TABLE
+            ),
             *outcome(),
         ),
     )
@@ -101,12 +103,12 @@ def workflow_slot(slot: int) -> tuple[PV, ...]:
 def jobs() -> tuple[PV, ...]:
     """The groups ``WF:`` and ``JOB:``."""
     pvs = (
-        PV("WF:List", Kind.TABLE, "Workflows that DM knows", columns=_WORKFLOW_COLUMNS),
+        PV("WF:List", Kind.TABLE, "Workflows that DM knows", columns=_WORKFLOW_COLUMNS, type_id=NT_TABLE),
         long("JOB:Active", "Jobs that are pending or running", source="active"),
         long("JOB:Pending", "Jobs that are pending", source="pending"),
         long("JOB:Running", "Jobs that are running", source="running"),
         enum("JOB:Idle", NO_YES, "Whether no job is active", source="idle", default=1),
-        PV("JOB:List", Kind.TABLE, "The newest jobs", columns=_JOB_COLUMNS),
+        PV("JOB:List", Kind.TABLE, "The newest jobs", columns=_JOB_COLUMNS, type_id=NT_TABLE),
     )
     return (
         *(replace(pv, service=Service.PROC) for pv in pvs),
@@ -148,6 +150,8 @@ def _readbacks() -> tuple[PV, ...]:
         string("JobID", "DM's id of the job", source="id"),
         long("Attached", "1: the job ran before Start", source="attached"),
         text("Workflow_RBV", NAME_BYTES, "Workflow of the job", source="workflow"),
+        string("Owner_RBV", "Owner of the job", source="owner"),
+        text("Args_RBV", 16384, "Its arguments and outputs, JSON", source="args"),
         string("Stage", "Stage at work, or the last one", source="stage"),
         long("StageIndex", "Its number, from 1", source="stage_index"),
         long("StageCount", "Stages of the workflow", source="stage_count"),

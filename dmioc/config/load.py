@@ -139,9 +139,13 @@ def _line(where: str, error: object) -> str:
     details = cast("Mapping[str, object]", error)
     location = cast("tuple[object, ...]", details["loc"])
     section, keys = str(location[0]), ".".join(str(word) for word in location[1:])
-    given = "" if details["type"] == "extra_forbidden" else f" = {details['input']!r}"
-    text = "there is no such key" if details["type"] == "extra_forbidden" else str(details["msg"])
-    return f"{where}: [{section}] {keys}{given}: {text}"
+    if details["type"] == "extra_forbidden":
+        return (
+            f"{where}: [{section}] {keys}: there is no such key"
+            if keys
+            else f"{where}: there is no section [{section}]"
+        )
+    return f"{where}: [{section}] {keys} = {details['input']!r}: {details['msg']}"
 
 
 def _with_backend(settings: Settings) -> Settings:

@@ -34,9 +34,13 @@ class SavedState:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The newest good state, and one line for each file that was not good (it is kept under another name)."""
+    """The newest good state, its number (0: there was none), and one line for each file that was not good.
+
+    A file that was not good is kept under another name.
+    """
 
     state: SavedState
+    number: int
     complaints: tuple[str, ...]
 
 
@@ -71,7 +75,8 @@ def load(directory: Path) -> Loaded:
         except (OSError, StateFileError, UnicodeDecodeError) as error:
             complaints.append(f"{path} is not used: {error}{_keep(path)}")
     found.sort(key=lambda pair: pair[0])
-    return Loaded(found[-1][1] if found else SavedState(), tuple(complaints))
+    number, state = found[-1] if found else (0, SavedState())
+    return Loaded(state, number, tuple(complaints))
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -92,7 +97,7 @@ def _read(path: Path) -> tuple[int, SavedState]:
         raise StateFileError("its end mark is missing")
     try:
         document: object = json.loads(text.removesuffix(END_MARK + "\n"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StateFileError(f"it is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise StateFileError("it is not a JSON object")
@@ -102,8 +107,16 @@ def _read(path: Path) -> tuple[int, SavedState]:
     number, setpoints, held = content.get("number"), content.get("setpoints"), content.get("held")
     if not (isinstance(number, int) and isinstance(setpoints, dict) and isinstance(held, dict)):
         raise StateFileError("number, setpoints or held is missing")
-    slots = cast("dict[str, Mapping[str, str]]", held)
-    return number, SavedState(cast("dict[str, Saved]", setpoints), slots)
+    values, slots = cast("dict[str, object]", setpoints), cast("dict[str, object]", held)
+    if not all(isinstance(value, int | float | str) for value in values.values()):
+        raise StateFileError("a setpoint in it is neither a number nor a text")
+    if not all(_is_texts(slot) for slot in slots.values()):
+        raise StateFileError("what a slot held is not a set of texts")
+    return number, SavedState(cast("dict[str, Saved]", values), cast("dict[str, Mapping[str, str]]", slots))
+
+
+def _is_texts(slot: object) -> bool:
+    return isinstance(slot, dict) and all(isinstance(text, str) for text in cast("dict[str, object]", slot).values())
 
 
 def _keep(path: Path) -> str:

@@ -85,16 +85,10 @@ class Commands:
 
     async def _carry_out(self, command: Command, origin: Origin, result: asyncio.Future[Outcome]) -> None:
         outcome = Outcome(CommandState.INTERRUPTED, "was interrupted: the gateway stops")
-        entry = 0
         try:
             entry = await asyncio.to_thread(self._journal.accept, self._clock.now_s(), command.name, origin)
             outcome = await self._outcome(command)
             await asyncio.to_thread(self._note_end, entry, outcome)
-        except asyncio.CancelledError:
-            # The loop is about to end, so that blocking it for the disk disturbs nobody.
-            if entry:
-                self._note_end(entry, outcome)
-            raise
         except StateFileError as error:
             outcome = Outcome(CommandState.REFUSED, str(error))
         finally:
@@ -132,6 +126,11 @@ class Commands:
         self._messages.add(name, f"{outcome.state.value} for {origin}: {outcome.message}", severity)
         self._store.commit()
 
+    def show_refusal(self, name: str, outcome: Outcome) -> None:
+        """Show on the PVs of a command that a put to it was refused, unless a command of its group runs."""
+        if name in self._commands and not self.busy(self._catalogue[name].group):
+            self.publish_outcome(name, outcome)
+
     def publish_outcome(self, name: str, outcome: Outcome) -> None:
         """Show on its group's PVs how a command ended, with its name since others of the group may run, and count it."""
         self._publish_state(name, outcome)
@@ -146,7 +145,10 @@ class Commands:
         self._store.set(f"{pv.group}CmdMessage", fit(f"{pv.short_name}: {outcome.message}", MESSAGE_BYTES))
 
     async def interrupt_all(self) -> None:
-        """End every running command as Interrupted; DM is not told to stop anything."""
+        """End every running command as Interrupted; DM is not told to stop anything.
+
+        The journal gets no outcome of them, so that the next start of the gateway shows them as Interrupted.
+        """
         running = list(self._running.values())
         for task in running:
             task.cancel()

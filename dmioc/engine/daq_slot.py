@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from dmioc.engine.commands import Command
 from dmioc.engine.transfer_slot import TransferSlot
-from dmioc.errors import CommandFailedError, DmUnreachableError, RefusedError
-from dmioc.model import TransferKind
+from dmioc.errors import CommandFailedError, DmRefusedError, DmUnreachableError, RefusedError
+from dmioc.model import Transfer, TransferKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
+    from dmioc.model import Transfer
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,76 +42,121 @@ class DaqSlot(TransferSlot):
                 raise RefusedError(f"{self.group}DataDirectory is empty: put the directory to watch")
             options = self.options({})
             experiment = await self.experiment.confirmed()
-            for daq in await self.core.dm.transfers(TransferKind.DAQ):
-                if daq.status.is_active and (daq.experiment, daq.directory) == (experiment, directory):
-                    self.hold(daq, attached=True)
-                    return f"attached to DAQ {daq.id} of {experiment}, {directory}"
+            active = await self._active(experiment, directory)
+            if active is None:
+                self.refuse_if_active()
+                try:
+                    daq = await self.core.dm.start_daq(experiment, directory, options)
+                except DmRefusedError:
+                    # Another slot or client may have started it since DM was asked.
+                    active = await self._active(experiment, directory)
+                    if active is None:
+                        raise
+                else:
+                    self.hold(daq, attached=False)
+                    return f"DAQ {daq.id} of {experiment} watches {directory}"
+            return self._attach(active)
+
+    async def _active(self, experiment: str, directory: str) -> Transfer | None:
+        """The active DAQ of the experiment and directory; DM writes a directory without a slash at its end."""
+        plain = directory.rstrip("/")
+        for daq in await self.core.dm.transfers(TransferKind.DAQ):
+            if daq.status.is_active and (daq.experiment, daq.directory.rstrip("/")) == (experiment, plain):
+                return daq
+        return None
+
+    def _attach(self, daq: Transfer) -> str:
+        if self.transfer is None or self.transfer.id != daq.id:
             self.refuse_if_active()
-            daq = await self.core.dm.start_daq(experiment, directory, options)
-            self.hold(daq, attached=False)
-            return f"DAQ {daq.id} of {experiment} watches {directory}"
+        self.hold(daq, attached=True)
+        return f"attached to DAQ {daq.id} of {daq.experiment}, {daq.directory}"
 
     async def wait(self) -> str:
         """Command Wait: until the expected files are stored, with no errors and none waiting."""
-        if self.transfer is None:
+        daq = self.transfer
+        if daq is None:
             raise RefusedError(f"{self.group} holds no DAQ: start one first")
-        await self.poll()
         wanted = self.core.store.text(f"{self.group}ExpectFile")
-        watcher = asyncio.create_task(self._look_for(wanted)) if wanted else None
+        candidates = file_candidates(wanted, daq.directory, daq.destination) if wanted else ()
+        # What is known may be older than the files that the client has just written.
+        asked = asyncio.create_task(self.ask_anew())
+        found = asyncio.create_task(self._look_for(daq, candidates)) if candidates else asked
         try:
-            return await self.wait_finished(lambda: self._all_here(watcher), "Wait")
+            return await self.wait_finished(lambda: self._all_here(asked, found), "Wait")
         finally:
-            if watcher is not None:
-                watcher.cancel()
+            asked.cancel()
+            found.cancel()
+            await asyncio.gather(asked, found, return_exceptions=True)
 
-    def _all_here(self, watcher: asyncio.Task[None] | None) -> str | None:
+    def _all_here(self, asked: asyncio.Task[None], found: asyncio.Task[None]) -> str | None:
         daq = self.transfer
         if daq is None:
             raise CommandFailedError(f"{self.group} no longer holds a DAQ")
+        if not asked.done():
+            return None
+        asked.result()
         expected = int(self.core.store.number(f"{self.group}Expect"))
         settled = daq.files_waiting == 0
         if settled and daq.files_failed:
             raise CommandFailedError(f"{daq.files_failed} of {daq.files_total} files failed: {daq.error or 'see DM'}")
-        file_here = watcher is None or watcher.done()
-        if watcher is not None and watcher.done():
-            watcher.result()
-        if settled and daq.files_done >= expected and file_here:
+        if found.done():
+            found.result()
+        enough = settled and daq.files_done >= expected
+        if enough and found.done():
             return f"{daq.files_done} files stored, none waiting, no errors"
-        if daq.status.is_finished:
-            reason = daq.error or (
-                f"{daq.files_done} of {expected} expected files" if file_here else "the file is missing"
-            )
+        if daq.status.is_finished and not enough:
+            reason = daq.error or f"{daq.files_done} of {expected} expected files"
             raise CommandFailedError(f"DAQ {daq.id} is {daq.status.value}: {reason}")
         return None
 
-    async def _look_for(self, wanted: str) -> None:
-        """Return when the catalog knows the file; a catalog that does not answer is asked again until the wait ends."""
-        daq = self.transfer
-        if daq is None:
-            return
-        candidates = file_candidates(wanted, daq.directory, daq.destination)
-        while not await self._in_catalog(daq.experiment, candidates):
+    async def _look_for(self, daq: Transfer, candidates: tuple[str, ...]) -> None:
+        """Return when the catalog knows the file; raises `CommandFailedError` when it cannot come any more."""
+        while True:
+            # Looked at before the catalog is asked: the last file may come with the end.
+            held = self.transfer
+            ended = held is None or held.id != daq.id or held.status.is_finished
+            is_there = await self._in_catalog(daq.experiment, candidates)
+            if is_there:
+                self.changed.fire()
+                return
+            if ended and is_there is not None:
+                state = "gone from the slot" if held is None else held.status.value
+                raise CommandFailedError(f"DAQ {daq.id} is {state}: {candidates[0]} is not among its files")
+            if self.core.links[Service.CAT].away_for_s() > self.core.store.number("LostAfter"):
+                raise CommandFailedError(f"DM CAT, which knows whether {candidates[0]} is stored, does not answer")
             await asyncio.sleep(self.core.store.number("PollPeriod"))
-        self.changed.fire()
 
-    async def _in_catalog(self, experiment: str, paths: tuple[str, ...]) -> bool:
+    async def _in_catalog(self, experiment: str, paths: tuple[str, ...]) -> bool | None:
+        """Whether the catalog knows one of the paths; None when it does not answer."""
         try:
             return any([await self.core.dm.file_exists(experiment, path) for path in paths])
         except DmUnreachableError as error:
             _LOG.info("%s: catalog did not answer: %s", self.group, error)
-            return False
+            return None
+
+
+def _is_same(directory: str, other: str) -> bool:
+    """Whether two paths name one directory; DM may give another spelling than it was given."""
+    return posixpath.normpath(directory) == posixpath.normpath(other)
 
 
 def file_candidates(wanted: str, directory: str, destination: str) -> tuple[str, ...]:
     """Paths under which the catalog may know a file of a DAQ.
 
     Args:
-        wanted: as put: a path in the watched directory (absolute or relative to it) or relative to the experiment.
+        wanted: as put: a path in the watched directory, absolute or relative to it, or one relative to the experiment, which
+            then begins with the destination.
         directory: the watched directory.
         destination: subdirectory of the experiment, may be empty.
+
+    Raises `RefusedError` for a path that lies outside of the directory.
     """
-    relative = wanted
-    if posixpath.isabs(wanted):
-        relative = posixpath.relpath(wanted, directory) if directory else wanted.lstrip("/")
-    stored = posixpath.normpath(posixpath.join(destination, relative))
-    return tuple(dict.fromkeys((stored, posixpath.normpath(relative))))
+    relative = posixpath.relpath(wanted, directory) if posixpath.isabs(wanted) and directory else wanted.lstrip("/")
+    relative = posixpath.normpath(relative)
+    if relative == ".." or relative.startswith("../"):
+        raise RefusedError(f"{wanted} is expected, which does not lie in {directory}")
+    inside = posixpath.normpath(destination) if destination else ""
+    stored = posixpath.join(inside, relative)
+    # Without the destination the name may be that of an older file of another DAQ.
+    is_of_experiment = inside and relative.startswith(f"{inside}/")
+    return (stored, relative) if is_of_experiment else (stored,)

@@ -12,6 +12,7 @@ from dmioc.engine.polling import Poller
 from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.puts import CommandState, Outcome
 from dmioc.engine.signals import Signal
+from dmioc.engine.tables import columns_of
 from dmioc.errors import DmNotFoundError, DmRefusedError, RefusedError
 from dmioc.model import Experiment, NewExperiment, Service
 
@@ -77,6 +78,7 @@ class ExperimentInUse:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._pvs = core.catalogue.group(GROUP)
+        self._table = core.catalogue["EXP:List"]
         self._state = "Unset"
         self._experiment: Experiment | None = None
         self._file_count = 0
@@ -174,6 +176,7 @@ class ExperimentInUse:
         experiments = await self._core.dm.experiments()
         # DM promises no order (dm-protocol.md §3.2): newest first by creation, then by id.
         self.experiments = tuple(sorted(experiments, key=lambda one: (one.created, one.id), reverse=True))
+        self._core.store.set_table(self._table.name, columns_of(self._table, self.experiments))
         return True
 
     async def _poll_files(self) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue, Raw
-    from dmioc.engine.ports import Clock, DmBackend, Sink
+    from dmioc.engine.ports import Clock, DmBackend, Sink, TableSink
     from dmioc.engine.puts import Origin, Snapshot
     from dmioc.engine.readings import Value
 
@@ -68,10 +68,12 @@ class Gateway:
         self._upload_poller = self._slot_poller("upload slots", Service.DAQ, lambda: self._upload_slots)
         self._job_poller = self._slot_poller("workflow slots", Service.PROC, lambda: self._workflow_slots)
         self._daq_slots = tuple(
-            DaqSlot(self._core, group, self.experiment, self._daq_poller.wake) for group in self._groups("DAQ")
+            DaqSlot(self._core, group, self.experiment, self._waker(TransferKind.DAQ, self._daq_poller))
+            for group in self._groups("DAQ")
         )
         self._upload_slots = tuple(
-            UploadSlot(self._core, group, self.experiment, self._upload_poller.wake) for group in self._groups("UPL")
+            UploadSlot(self._core, group, self.experiment, self._waker(TransferKind.UPLOAD, self._upload_poller))
+            for group in self._groups("UPL")
         )
         self._workflow_slots = tuple(
             WorkflowSlot(self._core, group, self.jobs, self._job_poller.wake) for group in self._groups("WF")
@@ -97,6 +99,16 @@ class Gateway:
 
         return Poller(question, self._core.links[service], self._core.store, work, period_s)
 
+    def _waker(self, kind: TransferKind, poller: Poller) -> Callable[[], None]:
+        """Has the slots polled, and the list in which their transfers stand."""
+        pollers = (poller, *(board.poller for board in self.boards if board.kind is kind))
+
+        def wake() -> None:
+            for one in pollers:
+                one.wake()
+
+        return wake
+
     @property
     def catalogue(self) -> Catalogue:
         """What is to be served."""
@@ -114,6 +126,10 @@ class Gateway:
     def add_sink(self, sink: Sink) -> None:
         """Let the sink have every later change."""
         self._core.store.add_sink(sink)
+
+    def add_table_sink(self, sink: TableSink) -> None:
+        """Let the sink have every later change of a table."""
+        self._core.store.add_table_sink(sink)
 
     @property
     def _slots(self) -> tuple[Slot, ...]:
@@ -183,6 +199,7 @@ class Gateway:
         except RefusedError as error:
             outcome = Outcome(CommandState.REFUSED, str(error))
             self._core.messages.add(name, f"refused for {origin}: {error}", Severity.MINOR)
+            self._core.commands.show_refusal(name, outcome)
             self._core.store.commit()
             return _ended(outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class JobView:
     id: str = ""
     attached: int = 0
     workflow: str = ""
+    owner: str = ""
+    args: str = ""
     stage: str = ""
     stage_index: int = 0
     stage_count: int = 0
@@ -100,6 +103,8 @@ def job_view(job: Job, *, attached: bool, report: str, now_s: float, still: bool
         id=summary.id,
         attached=int(attached),
         workflow=summary.workflow,
+        owner=summary.owner,
+        args=json.dumps(job.arguments, ensure_ascii=False, default=str) if job.arguments else "",
         stage=summary.stage,
         stage_index=job.stage_names.index(summary.stage) + 1 if in_stages else 0,
         stage_count=count,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from dmioc.engine.commands import Command
 from dmioc.engine.polling import Poller
 from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.signals import Signal
+from dmioc.engine.tables import columns_of
 from dmioc.engine.waits import wait_for
 from dmioc.errors import DmNotFoundError
 from dmioc.model import Service, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from dmioc.engine.core import Core
     from dmioc.model import JobSummary, Workflow
@@ -40,7 +44,8 @@ class JobBoard:
     """Keeps every job that is active and the newest of the others.
 
     DM's list is oldest first where it was seen, and promises no order (``dm-protocol.md §6.1``). The whole list is read once;
-    then only its end, so that the work does not grow with history. Active jobs far before that end are asked for one by one.
+    then only its end, so that the work does not grow with history, and the whole again when the end is not what it was.
+    Active jobs far before that end are asked for one by one.
     """
 
     def __init__(self, core: Core, kept: int, is_active: Callable[[], bool]) -> None:
@@ -50,6 +55,10 @@ class JobBoard:
         self._jobs: dict[str, JobSummary] = {}
         self._position: dict[str, int] = {}
         self._length = 0
+        self._lock = asyncio.Lock()
+        self._rounds_begun = 0
+        self._round_answered = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.changed = Signal()
         self.workflows: tuple[Workflow, ...] = ()
         link = core.links[Service.PROC]
@@ -57,6 +66,8 @@ class JobBoard:
         self._workflow_poller = Poller("workflows", link, core.store, self._poll_workflows, self._idle_period_s)
         self._active_poller = Poller("active jobs", link, core.store, self._poll_active, self._period_s)
         self._pvs = core.catalogue.group("JOB:")
+        self._table = core.catalogue["JOB:List"]
+        self._workflow_table = core.catalogue["WF:List"]
         core.commands.register(Command("JOB:Wait", self.wait))
 
     @property
@@ -86,24 +97,35 @@ class JobBoard:
         return next((job for job in self._jobs.values() if job.request_id == request_id), None)
 
     def take(self, job: JobSummary) -> None:
-        """Take what a slot learned of a job."""
-        if self._jobs.get(job.id) != job:
+        """Take what a slot learned of a job; one of another owner is none of ours."""
+        if job.owner in ("", self._core.dm.owner) and self._jobs.get(job.id) != job:
             self._jobs[job.id] = job
             self._publish()
 
     async def poll(self) -> bool:
         """Read the end of DM's list, or the whole of it where the end does not fit; raises `DmError`."""
-        first = self._first_to_ask()
-        if not await self._read_from(first):
-            # The list was cut, or is in another order than it was: read it anew.
-            self._jobs, self._position, self._length = {}, {}, 0
-            first = 0
-            await self._read_from(0)
-        await self._ask_one_by_one(first)
-        await self._name_listed()
-        self._prune()
-        self._publish()
+        # One round at a time: several pollers and commands ask, and a round builds on what the last one left.
+        async with self._lock:
+            self._rounds_begun += 1
+            number = self._rounds_begun
+            first = self._first_to_ask()
+            if not self._length or await self._read_from(first) is None:
+                first = 0
+                await self._read_all()
+            await self._ask_one_by_one(first)
+            await self._name_listed()
+            self._prune()
+            self._round_answered = number
+            self._publish()
         return True
+
+    @asynccontextmanager
+    async def turn(self, keys: Iterable[str]) -> AsyncGenerator[None]:
+        """Hold the turn of each key, so that of two submissions that must not run side by side the second sees the first."""
+        async with AsyncExitStack() as held:
+            for key in keys:
+                await held.enter_async_context(self._turns.setdefault(key, asyncio.Lock()))
+            yield
 
     def _first_to_ask(self) -> int:
         """Where the end of the list begins: a little before the known length, or at an active job not far before it."""
@@ -111,31 +133,48 @@ class JobBoard:
         near = (self._position.get(job.id, end) for job in self.active())
         return min((position for position in near if position > end - PAGE), default=end)
 
-    async def _read_from(self, first: int) -> bool:
-        """Read from a position to the end; False if the page there holds no job that should be there."""
+    async def _read_all(self) -> None:
+        """Read the whole list, and forget the jobs that are no longer in it."""
+        known = set(self._jobs)
+        self._position, self._length = {}, 0
+        seen = await self._read_from(0) or set[str]()
+        # What a slot took meanwhile may be newer than the page it is missing from.
+        self._jobs = {job_id: job for job_id, job in self._jobs.items() if job_id in seen or job_id not in known}
+
+    async def _read_from(self, first: int) -> set[str] | None:
+        """Read from a position to the end; the ids found there, or None if the list is not what it was."""
+        seen: set[str] = set()
         while True:
             page = await self._core.dm.jobs(self._core.dm.owner, first, PAGE, with_workflow=False)
-            if first and first < self._length and not any(job.id in self._jobs for job in page):
-                return False
+            if not self._fits(page, first):
+                return None
             for position, job in enumerate(page, start=first):
                 self._merge(job)
                 self._position[job.id] = position
-            self._length = first + len(page)
-            first = self._length
+                seen.add(job.id)
+            first += len(page)
             if len(page) < PAGE:
-                return True
+                self._length = first
+                return seen
+
+    def _fits(self, page: Sequence[JobSummary], first: int) -> bool:
+        """Whether the known part of the list is where it was: a list that was cut, moved or turned round is not."""
+        known = page[: max(self._length - first, 0)]
+        if len(known) < min(self._length - first, PAGE):
+            return False
+        return all(self._position.get(job.id) == position for position, job in enumerate(known, start=first))
 
     def _merge(self, job: JobSummary) -> None:
         known = self._jobs.get(job.id)
         if known is None:
             self._jobs[job.id] = job
-        elif known.status.is_active or job.status.is_finished:
+        elif known.status.is_active or known.status is Status.LOST or job.status.is_finished:
             # A slot may have learned the end of a job while this older page was on its way.
             self._jobs[job.id] = replace(job, workflow=job.workflow or known.workflow)
 
     async def _ask_one_by_one(self, first: int) -> None:
         """Ask for active jobs before the end of the list that was read, a few in each round."""
-        old = [job for job in self.active() if self._position.get(job.id, first) < first]
+        old = [job for job in self.active() if self._position.get(job.id, -1) < first]
         for job in old[:OLD_JOBS_A_ROUND]:
             try:
                 answer = await self._core.dm.job(job.owner or self._core.dm.owner, job.id)
@@ -163,7 +202,11 @@ class JobBoard:
             return
         keep = {job.id for job in (*self.newest(), *self.active())}
         self._jobs = {job_id: job for job_id, job in self._jobs.items() if job_id in keep}
-        self._position = {job_id: position for job_id, position in self._position.items() if job_id in keep}
+        # The positions of the end of the list stay: the next round compares them.
+        end = self._length - OVERLAP - PAGE
+        self._position = {
+            job_id: position for job_id, position in self._position.items() if position >= end or job_id in keep
+        }
 
     async def _poll_active(self) -> bool:
         """Ask for the end of the list while jobs are active: one request, however many they are."""
@@ -171,6 +214,7 @@ class JobBoard:
 
     async def _poll_workflows(self) -> bool:
         self.workflows = tuple(await self._core.dm.workflows(self._core.dm.owner))
+        self._core.store.set_table(self._workflow_table.name, columns_of(self._workflow_table, self.workflows))
         return True
 
     def _publish(self) -> None:
@@ -179,13 +223,15 @@ class JobBoard:
         running = sum(job.status in (Status.RUNNING, Status.ABORTING) for job in active)
         view = JobsView(len(active), pending, running, "No" if active else "Yes")
         publish_view(self._core.store, self._pvs, view, Shown(from_dm=True, alarms={}))
+        self._core.store.set_table(self._table.name, columns_of(self._table, self.newest()))
         self.changed.fire()
 
     async def wait(self) -> str:
-        """Command Wait: until no job of the owner is active."""
-        await self.poll()
+        """Command Wait: until DM, asked after the command came, says that no job of the owner is active."""
+        wanted = self._rounds_begun + 1
+        self.poller.wake()
         return await wait_for(
-            lambda: None if self.active() else "no job is active",
+            lambda: None if self._round_answered < wanted or self.active() else "no job is active",
             changed=self.changed,
             link=self._core.links[Service.PROC],
             store=self._core.store,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dmioc.engine.puts import CommandState
 from dmioc.errors import StateFileError
@@ -70,6 +70,13 @@ class Journal:
         except sqlite3.Error as error:
             raise StateFileError(f"journal {self._path} cannot be written: {error}") from error
 
+    def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StateFileError(f"journal {self._path} cannot be read: {error}") from error
+
     def accept(self, time_s: float, command: str, origin: Origin) -> int:
         """Write down an accepted command; answers its entry number."""
         sql = "INSERT INTO accepted (time_s, command, protocol, user, host) VALUES (?, ?, ?, ?, ?)"
@@ -83,8 +90,7 @@ class Journal:
     def unfinished(self, time_s: float) -> list[Unfinished]:
         """Commands without an outcome, oldest first; they are written down as interrupted."""
         sql = "SELECT entry, time_s, command FROM accepted WHERE entry NOT IN (SELECT entry FROM ended) ORDER BY entry"
-        with self._lock:
-            rows = [Unfinished(*row) for row in self._connection.execute(sql)]
+        rows = [Unfinished(*row) for row in self._rows(sql)]
         for row in rows:
             sql = "INSERT INTO ended (entry, time_s, state, message) VALUES (?, ?, ?, ?)"
             self._run(sql, (row.entry, time_s, CommandState.INTERRUPTED.value, "the gateway ended"))
@@ -93,9 +99,8 @@ class Journal:
     def request(self, request_id: str) -> Request | None:
         """What a RequestID was used for, the newest word; None for one never used."""
         sql = "SELECT owner, workflow, job_id FROM requests WHERE request_id = ? ORDER BY rowid DESC LIMIT 1"
-        with self._lock:
-            row = self._connection.execute(sql, (request_id,)).fetchone()
-        return Request(*row) if row else None
+        rows = self._rows(sql, (request_id,))
+        return Request(*rows[0]) if rows else None
 
     def note_request(self, request_id: str, time_s: float, request: Request) -> None:
         """Write down a use of a RequestID: before DM is asked with an empty job id, and again with DM's."""

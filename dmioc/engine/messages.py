@@ -42,6 +42,7 @@ class Messages:
         self._store = store
         self._clock = clock
         self._length = catalogue["Message"].length
+        self._table = catalogue["Messages"]
         self.kept: deque[Message] = deque(maxlen=KEPT)
 
     def add(self, source: str, text: str, severity: Severity = Severity.NO_ALARM) -> None:

@@ -25,7 +25,7 @@ def json_object(store: Store, name: str) -> dict[str, object]:
     if not text:
         return {}
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=_without_doubles)
     except ValueError as error:
         raise RefusedError(f"{name} is not JSON: {error}") from error
     except RecursionError as error:
@@ -33,6 +33,15 @@ def json_object(store: Store, name: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise RefusedError(f'{name} must be a JSON object such as {{"key": "value"}}, not {shown(value)}')
     return cast("dict[str, object]", value)
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {shown(double)} stands in it twice")
+    return found
 
 
 def merged(parts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:

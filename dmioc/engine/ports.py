@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dmioc.engine.readings import Reading
+from dmioc.engine.readings import Reading, TableReading
 from dmioc.model import Experiment, Job, JobSummary, NewExperiment, Service, Transfer, TransferKind, Workflow
 
-__all__ = ["Clock", "DmBackend", "Service", "Sink"]
+__all__ = ["Clock", "DmBackend", "Service", "Sink", "TableSink"]
 
 
 class DmBackend(Protocol):
@@ -136,4 +136,12 @@ class Sink(Protocol):
 
     def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
         """Take the PVs that changed, by their name without prefix; must return at once and must not raise."""
+        ...
+
+
+class TableSink(Protocol):
+    """A sink that takes tables too; a commit that changes both gives them under the same revision, the scalars first."""
+
+    def publish_tables(self, revision: int, tables: Mapping[str, TableReading]) -> None:
+        """Take the tables that changed, by their name without prefix; must return at once and must not raise."""
         ...

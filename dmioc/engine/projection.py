@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from dmioc.catalogue import Kind
@@ -78,6 +79,7 @@ def last_bytes(text: str, length: int) -> str:
     return text if len(data) <= length else data[-length:].decode("utf-8", "ignore")
 
 
+@lru_cache(maxsize=65536)
 def iso8601(time_s: float) -> str:
     """POSIX seconds as ISO 8601 in UTC to the millisecond, ``2026-11-21T06:30:00.000Z``; empty for 0.0."""
     if not time_s:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from dmioc.catalogue import Catalogue, Raw
-from dmioc.engine.ports import Sink
-from dmioc.engine.readings import Reading
+from dmioc.engine.ports import Sink, TableSink
+from dmioc.engine.readings import Reading, TableReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every scalar PV at one revision, by its name without prefix."""
+    """Every scalar PV and every table at one revision, by their names without prefix."""
 
     revision: int
     readings: Mapping[str, Reading]
+    tables: Mapping[str, TableReading] = field(default_factory=dict[str, TableReading])
 
 
 class Puttable(Protocol):
@@ -71,6 +72,10 @@ class Puttable(Protocol):
 
     def add_sink(self, sink: Sink) -> None:
         """Let the sink have every later change."""
+        ...
+
+    def add_table_sink(self, sink: TableSink) -> None:
+        """Let the sink have every later change of a table."""
         ...
 
     def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -26,6 +27,23 @@ class Reading:
     """Value of one PV, the POSIX time of the event behind it in seconds, and its alarm."""
 
     value: Value
+    time_s: float
+    severity: Severity = Severity.NO_ALARM
+    alarm: Alarm = Alarm.NO_ALARM
+
+
+Cells = tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
+"""One column of a table, by its kind in the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableReading:
+    """Columns of one table, of equal length and in the catalogue's order, with the time of the last change and its alarm.
+
+    A column that did not change is the same object as in the reading before.
+    """
+
+    columns: Mapping[str, Cells]
     time_s: float
     severity: Severity = Severity.NO_ALARM
     alarm: Alarm = Alarm.NO_ALARM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue import coerce
@@ -30,10 +31,13 @@ class Saver:
         self._written: SavedState | None = None
         self._number = int(core.clock.now_s())
         self._failed = False
+        self._writing = threading.Lock()
 
     def restore(self) -> Mapping[str, Mapping[str, str]]:
         """Set the saved setpoints; answers what each slot held, by its group. What is bad is told on ``Message``."""
         loaded = load(self._directory)
+        # Also when the clock was set back, or when there were more saves than seconds.
+        self._number = max(self._number, loaded.number)
         for complaint in loaded.complaints:
             self._core.messages.add("autosave", complaint, Severity.MAJOR)
         for name, value in loaded.state.setpoints.items():
@@ -71,7 +75,7 @@ class Saver:
             return
         self._number += 1
         try:
-            await asyncio.to_thread(save, self._directory, state, self._number)
+            await asyncio.to_thread(self._save, state, self._number)
         except StateFileError as error:
             if not self._failed:
                 self._failed = True
@@ -79,3 +83,8 @@ class Saver:
             return
         self._failed = False
         self._written = state
+
+    def _save(self, state: SavedState, number: int) -> None:
+        # The thread of a save that was cancelled goes on: the next one must not write into its files.
+        with self._writing:
+            save(self._directory, state, number)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dmioc.catalogue import Kind
 from dmioc.engine.puts import Snapshot
-from dmioc.engine.readings import Alarm, Reading
+from dmioc.engine.readings import Alarm, Reading, TableReading
 from dmioc.model import Service, Severity
 
 if TYPE_CHECKING:
     from dmioc.catalogue import PV, Catalogue
-    from dmioc.engine.ports import Clock, Sink
-    from dmioc.engine.readings import Value
+    from dmioc.engine.ports import Clock, Sink, TableSink
+    from dmioc.engine.readings import Cells, Value
 
 REVISION = "Revision"
 
@@ -44,6 +45,11 @@ class Store:
         self._base: dict[str, _Base] = {pv.name: self._initial(pv) for pv in catalogue.scalars()}
         self._shown: dict[str, Reading] = {name: base.reading for name, base in self._base.items()}
         self._view = MappingProxyType(self._shown)
+        self._table_sinks: list[TableSink] = []
+        self._staged_tables: dict[str, TableReading] = {}
+        self._base_tables = {pv.name: self._initial_table(pv) for pv in catalogue if pv.kind is Kind.TABLE}
+        self._shown_tables = dict(self._base_tables)
+        self._table_view = MappingProxyType(self._shown_tables)
 
     def _initial(self, pv: PV) -> _Base:
         default: Value = pv.default
@@ -51,14 +57,20 @@ class Store:
             return _Base(Reading(default, self._clock.now_s()), from_dm=False)
         return _Base(Reading(default, self._clock.now_s(), Severity.INVALID, Alarm.UDF), from_dm=False)
 
+    def _initial_table(self, pv: PV) -> TableReading:
+        columns: dict[str, Cells] = {column.name: () for column in pv.columns}
+        if pv.service is None:
+            return TableReading(columns, self._clock.now_s())
+        return TableReading(columns, self._clock.now_s(), Severity.INVALID, Alarm.UDF)
+
     @property
     def revision(self) -> int:
         """Number of the state that is out; grows by one with each commit that changed something."""
         return self._revision
 
     def snapshot(self) -> Snapshot:
-        """The state that is out; the mapping is a live view, valid until the next commit."""
-        return Snapshot(self._revision, self._view)
+        """The state that is out; the mappings are live views, valid until the next commit."""
+        return Snapshot(self._revision, self._view, self._table_view)
 
     def value(self, name: str) -> Value:
         """Value of a PV as last set, committed or not."""
@@ -82,6 +94,30 @@ class Store:
     def add_sink(self, sink: Sink) -> None:
         """Tell the sink of every later commit."""
         self._sinks.append(sink)
+
+    def add_table_sink(self, sink: TableSink) -> None:
+        """Tell the sink of every later commit that changes a table."""
+        self._table_sinks.append(sink)
+
+    def set_table(self, name: str, columns: Mapping[str, Cells]) -> None:
+        """Stage the columns of a table; those that are as they were stay the same objects.
+
+        A table whose service does not answer keeps columns and time and is shown as INVALID/COMM.
+        """
+        old = self._base_tables[name]
+        new = {key: old.columns[key] if cells == old.columns[key] else cells for key, cells in columns.items()}
+        known = old.alarm is not Alarm.UDF
+        if known and all(new[key] is old.columns[key] for key in new):
+            return
+        self._base_tables[name] = TableReading(new, self._clock.now_s())
+        self._stage_table(name)
+
+    def _stage_table(self, name: str) -> None:
+        base = self._base_tables[name]
+        service = self._catalogue[name].service
+        if service is not None and service not in self._answering and base.alarm is not Alarm.UDF:
+            base = replace(base, severity=Severity.INVALID, alarm=Alarm.COMM)
+        self._staged_tables[name] = base
 
     def set(
         self,
@@ -119,6 +155,9 @@ class Store:
         for pv in self._catalogue.scalars():
             if pv.service is service and self._base[pv.name].from_dm:
                 self._stage(pv.name)
+        for name in self._base_tables:
+            if self._catalogue[name].service is service:
+                self._stage_table(name)
 
     def _stage(self, name: str) -> None:
         base = self._base[name]
@@ -131,17 +170,22 @@ class Store:
     def commit(self) -> None:
         """Make what was staged the next revision and tell the sinks; nothing happens when nothing changed."""
         changed = {name: reading for name, reading in self._staged.items() if reading != self._shown[name]}
+        tables = {name: table for name, table in self._staged_tables.items() if table != self._shown_tables[name]}
         self._staged.clear()
-        if not changed:
+        self._staged_tables.clear()
+        if not changed and not tables:
             return
         self._revision += 1
         revision = Reading(self._revision, self._clock.now_s())
         self._base[REVISION] = _Base(revision, from_dm=False)
         changed[REVISION] = revision
         self._shown.update(changed)
-        readings: Mapping[str, Reading] = MappingProxyType(changed)
+        self._shown_tables.update(tables)
         for sink in self._sinks:
-            sink.publish(self._revision, readings)
+            sink.publish(self._revision, MappingProxyType(changed))
+        if tables:
+            for sink in self._table_sinks:
+                sink.publish_tables(self._revision, MappingProxyType(tables))
 
 
 def _state_alarm(pv: PV, value: Value) -> tuple[Severity, Alarm]:

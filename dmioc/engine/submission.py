@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dmioc.engine.journal import Request
 from dmioc.engine.waits import wait_for
-from dmioc.errors import DmNotFoundError, DmUnreachableError, RefusedError
+from dmioc.errors import CommandFailedError, DmNotFoundError, DmUnreachableError, RefusedError
 from dmioc.model import REQUEST_ARGUMENT, Job, Service
 
 if TYPE_CHECKING:
@@ -29,20 +29,44 @@ class Submission:
     if_running: str
     timeout_s: float
 
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """What must not be submitted side by side with this one: the same request, and the workflow if others matter."""
+        request = (f"request {self.request_id}",) if self.request_id else ()
+        return request if self.if_running == "Start" else (*request, f"workflow {self.owner} {self.workflow}")
 
-async def submit(core: Core, board: JobBoard, submission: Submission) -> tuple[Job, bool]:
+
+async def submit(
+    core: Core, board: JobBoard, submission: Submission, lock: asyncio.Lock, is_given_up: Callable[[], bool]
+) -> tuple[Job, bool]:
     """Submit, or find the job of the same request; answers the job and whether it ran before.
 
-    Raises `RefusedError` for what is refused before DM is asked, and `DmError`. A submission whose answer was lost is looked for
-    among DM's jobs: it is answered like any other if it is there.
+    Args:
+        core: the shared parts.
+        board: the owner's jobs.
+        submission: what is asked for.
+        lock: held while DM is asked, not while other jobs are waited for; no other task runs between its release and the return.
+        is_given_up: whether somebody wants no job any more while others are waited for.
+
+    Raises `RefusedError` for what is refused before DM is asked, `CommandFailedError` when the wait for other jobs ends, and
+    `DmError`. A submission whose answer was lost is looked for among DM's jobs: it is answered like any other if it is there.
     """
     if REQUEST_ARGUMENT in submission.arguments:
         raise RefusedError(f"{REQUEST_ARGUMENT} is the gateway's own argument: put RequestID instead")
-    if submission.request_id:
-        known = await _known_job(core, board, submission)
-        if known is not None:
-            return known, True
-    await _mind_others(core, board, submission)
+    deadline_s = core.clock.monotonic_s() + submission.timeout_s
+    while True:
+        async with board.turn(submission.turns), lock:
+            _check_wanted(submission, is_given_up)
+            known = await _known_job(core, board, submission) if submission.request_id else None
+            if known is not None:
+                return known, True
+            if not await _must_wait(board, submission):
+                return await _new_job(core, board, submission), False
+        await _wait_for_others(core, board, submission, deadline_s - core.clock.monotonic_s(), is_given_up)
+
+
+async def _new_job(core: Core, board: JobBoard, submission: Submission) -> Job:
+    """Submit, with the request id on record before and the job's id after."""
     request_id = submission.request_id or str(uuid.uuid4())
     request = Request(submission.owner, submission.workflow, "")
     await asyncio.to_thread(core.journal.note_request, request_id, core.clock.now_s(), request)
@@ -50,7 +74,9 @@ async def submit(core: Core, board: JobBoard, submission: Submission) -> tuple[J
     job = await _ask(core, board, submission, arguments, request_id)
     request = Request(submission.owner, submission.workflow, job.summary.id)
     await asyncio.to_thread(core.journal.note_request, request_id, core.clock.now_s(), request)
-    return job, False
+    # Whoever has the next turn counts it at once.
+    board.take(job.summary)
+    return job
 
 
 async def _ask(
@@ -100,27 +126,40 @@ async def _find(core: Core, board: JobBoard, owner: str, request_id: str) -> Job
     return await core.dm.job(owner, found.id) if found else None
 
 
-async def _mind_others(core: Core, board: JobBoard, submission: Submission) -> None:
-    """Do as ``IfRunning`` says about other active jobs of the workflow."""
+def _check_wanted(submission: Submission, is_given_up: Callable[[], bool]) -> None:
+    if is_given_up():
+        raise CommandFailedError(f"given up while other jobs of {submission.workflow} were active: no job was started")
+
+
+def _others(board: JobBoard, submission: Submission) -> list[str]:
+    """Ids of the active jobs of the workflow."""
+    return [job.id for job in board.active() if job.workflow == submission.workflow]
+
+
+async def _must_wait(board: JobBoard, submission: Submission) -> bool:
+    """Whether other jobs have to end first; raises `RefusedError` if ``IfRunning`` says so."""
     if submission.if_running == "Start":
-        return
+        return False
     await board.poll()
-
-    def none_active() -> str | None:
-        others = [job for job in board.active() if job.workflow == submission.workflow]
-        return None if others else "none"
-
-    if none_active():
-        return
-    if submission.if_running == "Refuse":
-        others = [job.id for job in board.active() if job.workflow == submission.workflow]
+    others = _others(board, submission)
+    if others and submission.if_running == "Refuse":
         raise RefusedError(f"{submission.workflow} is already running as job {others[0]} and IfRunning is Refuse")
+    return bool(others)
+
+
+async def _wait_for_others(
+    core: Core, board: JobBoard, submission: Submission, timeout_s: float, is_given_up: Callable[[], bool]
+) -> None:
+    def none_active() -> str | None:
+        _check_wanted(submission, is_given_up)
+        return None if _others(board, submission) else "none"
+
     await wait_for(
         none_active,
         changed=board.changed,
         link=core.links[Service.PROC],
         store=core.store,
         clock=core.clock,
-        timeout_s=submission.timeout_s,
+        timeout_s=timeout_s,
         what=f"waiting for other jobs of {submission.workflow}",
     )

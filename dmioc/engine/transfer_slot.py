@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.signals import Signal
 from dmioc.engine.transfer_view import Limits, Rate, TransferView, judged, transfer_view
 from dmioc.engine.waits import wait_for
-from dmioc.errors import CommandFailedError, DmNotFoundError, RefusedError
+from dmioc.errors import CommandFailedError, DmNotFoundError, DmUnreachableError, RefusedError
 from dmioc.model import Service, Severity, Status, Transfer, TransferKind
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
+
+_LOG = logging.getLogger(__name__)
 
 
 class TransferSlot:
@@ -29,7 +32,7 @@ class TransferSlot:
         group: its group, e.g. ``DAQ1:``.
         kind: DAQ or upload.
         experiment: the experiment in use, asked at Start.
-        wake: has the slot polled soon.
+        wake: has the slot and the list of its kind polled soon.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class TransferSlot:
         self._pvs = core.catalogue.group(group)
         self._source_path = ""
         self._attached = False
+        self._rounds_begun = 0
+        self._round_answered = 0
+        self._round_wanted = 0
         self._not_found = NotFoundCount()
         self._rate = Rate(core.clock.monotonic_s())
         self.publish()
@@ -60,14 +66,21 @@ class TransferSlot:
         if self.transfer is None:
             return {}
         held = self.transfer
-        return {"id": held.id, "experiment": held.experiment, "directory": held.directory, "path": self._source_path}
+        return {
+            "id": held.id,
+            "experiment": held.experiment,
+            "directory": held.directory,
+            "path": self._source_path,
+            "attached": str(int(self._attached)),
+        }
 
     def restore(self, held: Mapping[str, str]) -> None:
         """Hold again what was held before the restart; its state is Unknown until DM answers."""
         if held.get("id"):
             self._source_path = held.get("path", "")
             self.hold(
-                Transfer(held["id"], self._kind, held.get("experiment", ""), held.get("directory", "")), attached=True
+                Transfer(held["id"], self._kind, held.get("experiment", ""), held.get("directory", "")),
+                attached=held.get("attached") == "1",
             )
 
     def hold(self, transfer: Transfer, *, attached: bool, source_path: str | None = None) -> None:
@@ -87,6 +100,7 @@ class TransferSlot:
         self._rate.add(self.core.clock.monotonic_s(), transfer)
         if before is not None and before.id == transfer.id and before.status is not self.transfer.status:
             self._announce()
+            self._wake()
         self.publish()
         self.changed.fire()
 
@@ -119,6 +133,8 @@ class TransferSlot:
         held = self.transfer
         if held is None or (held.status.is_finished and held.status is not Status.LOST):
             return False
+        self._rounds_begun += 1
+        number = self._rounds_begun
         try:
             answer = await self.core.dm.transfer(self._kind, held.id)
         except DmNotFoundError:
@@ -130,8 +146,30 @@ class TransferSlot:
             self._not_found.found()
         # The slot may have been given another transfer while DM was asked.
         if self.transfer is not None and self.transfer.id == held.id:
+            self._round_answered = number
             self.take(answer)
         return True
+
+    def ask_anew(self) -> None:
+        """Have DM asked for the transfer: `is_asked_anew` tells when it has answered a question put from now on."""
+        self._round_wanted = self._rounds_begun + 1
+        self._wake()
+
+    @property
+    def is_asked_anew(self) -> bool:
+        """Whether DM has answered since `ask_anew`."""
+        return self._round_answered >= self._round_wanted
+
+    async def ask_anew(self) -> None:
+        """Have an answer of DM that is younger than this call; DM is asked again while it does not answer."""
+        while True:
+            try:
+                await self.poll()
+            except DmUnreachableError as error:
+                _LOG.info("%s: DM did not answer: %s", self.group, error)
+                await asyncio.sleep(self.core.store.number("PollPeriod"))
+            else:
+                return
 
     def options(self, own: Mapping[str, object]) -> dict[str, object]:
         """DM's options of the next Start: the slot's own setpoints and the JSON of ``Options``; raises `RefusedError`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dmioc.engine.polling import Poller
+from dmioc.engine.tables import columns_of
 from dmioc.engine.transfer_view import judged
 from dmioc.model import Service, Transfer, TransferKind
 
@@ -19,8 +20,9 @@ class TransferBoard:
 
     def __init__(self, core: Core, kind: TransferKind) -> None:
         self._core = core
-        self._kind = kind
+        self.kind = kind
         self._active_name = f"{_GROUPS[kind]}Active"
+        self._table = core.catalogue[f"{_GROUPS[kind]}List"]
         self.transfers: tuple[Transfer, ...] = ()
         question = f"list of {_GROUPS[kind].rstrip(':')}"
         self.poller = Poller(question, core.links[Service.DAQ], core.store, self._poll, self._idle_period_s)
@@ -29,7 +31,9 @@ class TransferBoard:
         return self._core.store.number("IdlePollPeriod")
 
     async def _poll(self) -> bool:
-        self.transfers = tuple(judged(one) for one in await self._core.dm.transfers(self._kind))
+        self.transfers = tuple(judged(one) for one in await self._core.dm.transfers(self.kind))
         active = sum(one.status.is_active for one in self.transfers)
         self._core.store.set(self._active_name, active, from_dm=True)
+        newest = sorted(self.transfers, key=lambda one: one.start_time_s, reverse=True)
+        self._core.store.set_table(self._table.name, columns_of(self._table, newest))
         return True

@@ -14,6 +14,7 @@ from dmioc.engine.objects import NotFoundCount, json_object, merged
 from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.signals import Signal
 from dmioc.engine.submission import Submission, submit
+from dmioc.engine.tables import columns_of
 from dmioc.engine.waits import wait_for
 from dmioc.errors import CommandFailedError, DmNotFoundError, RefusedError
 from dmioc.model import Job, JobSummary, Service, Status
@@ -36,7 +37,10 @@ class WorkflowSlot:
         self._board = board
         self._wake = wake
         self._pvs = core.catalogue.group(group)
+        self._table = core.catalogue[f"{group}Stages"]
         self._lock = asyncio.Lock()
+        self._starting = False
+        self._given_up = False
         self._not_found = NotFoundCount()
         self._attached = False
         self._report = ""
@@ -69,13 +73,14 @@ class WorkflowSlot:
         if self.job is None:
             return {}
         summary = self.job.summary
-        return {"id": summary.id, "owner": summary.owner, "workflow": summary.workflow}
+        attached = str(int(self._attached))
+        return {"id": summary.id, "owner": summary.owner, "workflow": summary.workflow, "attached": attached}
 
     def restore(self, held: Mapping[str, str]) -> None:
         """Hold again what was held before the restart; its state is Unknown until DM answers."""
         if held.get("id"):
             summary = JobSummary(held["id"], owner=held.get("owner", ""), workflow=held.get("workflow", ""))
-            self.hold(Job(summary), attached=True)
+            self.hold(Job(summary), attached=held.get("attached") == "1")
 
     def hold(self, job: Job, *, attached: bool) -> None:
         """Follow a job from now on."""
@@ -142,6 +147,7 @@ class WorkflowSlot:
             still=still_s > store.number("NoProgressAfter"),
         )
         publish_view(store, self._pvs, view, Shown(from_dm=True, alarms=view.alarms))
+        store.set_table(self._table.name, columns_of(self._table, self.job.stage_runs))
 
     async def poll(self) -> bool:
         """Ask DM for the held job, if it can still change; False if it cannot; raises `DmError`."""
@@ -194,9 +200,13 @@ class WorkflowSlot:
     async def start(self) -> str:
         """Command Start: submit the job, or attach to the one that the same RequestID started."""
         submission = self._submission()
-        async with self._lock:
-            job, attached = await submit(self._core, self._board, submission)
-            self.hold(job, attached=attached)
+        self._given_up = False
+        self._starting = True
+        try:
+            job, attached = await submit(self._core, self._board, submission, self._lock, lambda: self._given_up)
+        finally:
+            self._starting = False
+        self.hold(job, attached=attached)
         verb = "attached to job" if attached else "job"
         return f"{verb} {job.summary.id} of {submission.workflow}"
 
@@ -220,10 +230,19 @@ class WorkflowSlot:
         return f"attached to job {job_id}"
 
     async def abort(self) -> str:
-        """Command Abort: ask DM to abort the job and wait until it says finished."""
+        """Command Abort: ask DM to abort the job and wait until it says finished.
+
+        A Start or Run that waits for other jobs (``IfRunning``) is given up too.
+        """
+        gives_up = self._starting and not self._lock.locked()
+        if gives_up:
+            self._given_up = True
+            self._board.changed.fire()
         async with self._lock:
             job = self.job
             if job is None or not job.summary.status.is_active:
+                if gives_up:
+                    return "the start that waited for other jobs is given up"
                 raise RefusedError(f"{self.group} holds no job that is active: nothing to abort")
             await self._core.dm.stop_job(job.summary.owner or self._core.dm.owner, job.summary.id)
         self._wake()

@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from dmioc.catalogue import PV, Catalogue, Kind, Raw, coerce, station_catalogue
-from dmioc.engine.ports import Sink
+from dmioc.engine.ports import Sink, TableSink
 from dmioc.engine.puts import CommandState, Origin, Outcome, Snapshot
 from dmioc.engine.readings import Alarm, Reading, Value
 from dmioc.errors import RefusedError
@@ -40,6 +40,9 @@ class RememberingEngine:
 
     def add_sink(self, sink: Sink) -> None:
         self._sinks.append(sink)
+
+    def add_table_sink(self, sink: TableSink) -> None:
+        """Channel Access has no tables."""
 
     def publish(self, name: str, reading: Reading) -> None:
         self._revision += 1

@@ -60,7 +60,9 @@ class CaProcess:
     def _answer(self) -> Any:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"the driver ended: {self.log()}"
+        if not line:
+            self.stop()
+            raise AssertionError(f"the driver ended: {self.log()}")
         return json.loads(line)
 
 

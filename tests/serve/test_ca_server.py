@@ -168,6 +168,12 @@ def test_what_cannot_be_listened_on_is_named(repeater: None, settings: CaSetting
     asyncio.run(main())
 
 
+def test_an_environment_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPICS_CA_SERVER_PORT", "none")
+    with pytest.raises(ConfigurationError, match="EPICS_CA_SERVER_PORT"):
+        CaSettings().server_port()
+
+
 def test_whether_a_prefix_is_served(ca: CaProcess) -> None:
     async def main() -> tuple[bool, bool]:
         return (

@@ -1,6 +1,6 @@
 # The parts of caproto 1.3.0 that dmioc.serve.ca uses; caproto itself is not annotated.
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ctypes import BigEndianStructure
 from enum import Enum, IntEnum, IntFlag
 from logging import Logger
@@ -77,8 +77,8 @@ class TimeStamp(BigEndianStructure):
 
 class _Array:
     def tobytes(self) -> bytes: ...
-    def tolist(self) -> list[Any]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
     def __getitem__(self, index: int) -> Any: ...
 
 class DbrStringArray(_Array):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dmioc.localdm.transfers.priority import COPY_NICENESS, make_way
+
 logger = logging.getLogger(__name__)
 
 _SCRIPT = str(Path(__file__).with_name("copy_worker.py"))
@@ -184,6 +186,7 @@ class CopyPool:
             start_new_session=True,
             limit=_LINE_LIMIT_BYTES,
         )
+        make_way(process.pid, COPY_NICENESS)
         worker = Worker(process)
         reader = asyncio.create_task(worker.read_answers(), name="copy-answers")
         self._readers.add(reader)

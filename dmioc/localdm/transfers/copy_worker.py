@@ -19,10 +19,12 @@ import hashlib
 import json
 import os
 import queue
+import select
 import signal
 import stat
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +64,8 @@ class Batch:
     sync_names: bool
     files: list[tuple[str, int, int, str]]
     results: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    waiting: list[tuple[int, str, str, str]] = field(default_factory=list[tuple[int, str, str, str]])
-    """Copied and not yet durable: index in ``results``, temporary name, final name (empty: stays), MD5."""
+    waiting: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    """Copied and not yet in place: index in ``results``, temporary name, final name (empty: stays)."""
 
 
 def parse_batch(line: bytes) -> Batch:
@@ -115,7 +117,7 @@ class Copier:
                     remove(temporary)
                 elif batch.transfer:
                     final = "" if batch.tree else f"{batch.target}/{name}"
-                    batch.waiting.append((index, temporary, final, md5))
+                    batch.waiting.append((index, temporary, final))
                 continue
             batch.results.append(result)
             remove(temporary)
@@ -233,17 +235,6 @@ def remove(path: str) -> None:
         return
 
 
-def sync_file_system(folder: str) -> None:
-    """Make durable all that was written on the folder's file system; raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-    finally:
-        os.close(descriptor)
-
-
 def sync_file(path: str) -> None:
     """Make one file durable; raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -253,93 +244,119 @@ def sync_file(path: str) -> None:
         os.close(descriptor)
 
 
-class Placer:
-    """Makes copied files durable and gives them their final names, all waiting batches together."""
+class Syncer:
+    """Makes copied batches durable in a thread of its own, all that wait at once; tells through a pipe."""
 
-    def __init__(self, copier: Copier, answers: Answers) -> None:
-        self._copier = copier
-        self._answers = answers
-        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+    def __init__(self) -> None:
+        self._batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._durable: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self.bell, self._bell_rope = os.pipe()
+        self.in_hand = 0
 
-    def put(self, batch: Batch | None) -> None:
-        """Take over a copied batch; None is the last."""
+    def put(self, batch: Batch) -> None:
+        """Take over a copied batch."""
+        self.in_hand += 1
         self._batches.put(batch)
 
+    def take(self) -> list[Batch]:
+        """The batches that have become durable; called when there is something to read at ``bell``."""
+        os.read(self.bell, CHUNK_BYTES)
+        batches: list[Batch] = []
+        while not self._durable.empty():
+            batches.append(self._durable.get())
+        self.in_hand -= len(batches)
+        return batches
+
     def run(self) -> None:
-        """Place batches until the last."""
-        while (batch := self._batches.get()) is not None:
-            group = [batch]
+        """Work until the process ends."""
+        while True:
+            group = [self._batches.get()]
             while not self._batches.empty():
-                more = self._batches.get()
-                if more is None:
-                    self._batches.put(None)
-                    break
-                group.append(more)
-            self._place(group)
-            for placed in group:
-                self._answers.send({"batch": placed.number, "results": placed.results})
+                group.append(self._batches.get())
+            make_durable(group)
+            for batch in group:
+                self._durable.put(batch)
+            os.write(self._bell_rope, b".")
 
-    def _place(self, group: list[Batch]) -> None:
-        self._make_durable(group)
-        for batch in group:
-            for index, temporary, final, _ in batch.waiting:
-                if batch.results[index][0] == STORED and final:
-                    self._rename(batch, index, temporary, final)
-        for batch in group:
-            if batch.sync_names and batch.waiting:
-                self._sync(batch, batch.staging)
 
-    def _make_durable(self, group: list[Batch]) -> None:
-        """One ``syncfs`` for each file system with many files, an fsync for each of a few."""
-        total = sum(len(batch.waiting) for batch in group)
-        synced: set[int] = set()
-        for batch in group:
-            if not batch.waiting:
-                continue
-            if total > FSYNC_EACH:
-                device = os.stat(batch.staging).st_dev
-                if device not in synced:
-                    synced.add(device)
-                    self._sync(batch, batch.staging)
-                continue
-            for index, temporary, _, _ in batch.waiting:
-                try:
-                    sync_file(temporary)
-                except OSError as problem:
-                    batch.results[index] = (FAILED, reason(problem))
-                    remove(temporary)
-
-    def _sync(self, batch: Batch, folder: str) -> None:
-        try:
-            sync_file_system(folder)
-        except OSError as problem:
-            for index, temporary, _, _ in batch.waiting:
-                batch.results[index] = (FAILED, reason(problem))
-                remove(temporary)
-
-    def _rename(self, batch: Batch, index: int, temporary: str, final: str) -> None:
-        try:
+def make_durable(group: list[Batch]) -> None:
+    """One ``syncfs`` for each file system with many files, an fsync for each of a few."""
+    total = sum(len(batch.waiting) for batch in group)
+    synced: dict[int, OSError | None] = {}
+    for batch in group:
+        if not batch.waiting:
+            continue
+        if total > FSYNC_EACH:
+            device = os.stat(batch.staging).st_dev
+            if device not in synced:
+                synced[device] = sync_problem(batch.staging)
+            fail_all(batch, synced[device])
+            continue
+        for index, temporary, _ in batch.waiting:
             try:
-                os.rename(temporary, final)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(final), exist_ok=True)
-                os.rename(temporary, final)
-        except OSError as problem:
-            self._copier.forget_directory(os.path.dirname(final))
-            batch.results[index] = (FAILED, reason(problem))
-            remove(temporary)
+                sync_file(temporary)
+            except OSError as problem:
+                fail(batch, index, temporary, problem)
 
 
-class Answers:
-    """The way back to the parent."""
+def sync_problem(folder: str) -> OSError | None:
+    """Make durable all that was written on the folder's file system; what went wrong, if anything."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        return problem
+    try:
+        if _libc.syncfs(descriptor) == 0:
+            return None
+        code = ctypes.get_errno()
+        return OSError(code, os.strerror(code))
+    finally:
+        os.close(descriptor)
 
-    def send(self, answer: dict[str, object]) -> None:
-        """Write one answer line; ends the process when the parent is gone."""
-        line = memoryview(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+
+def fail(batch: Batch, index: int, temporary: str, problem: OSError) -> None:
+    """The copy is no good."""
+    batch.results[index] = (FAILED, reason(problem))
+    remove(temporary)
+
+
+def fail_all(batch: Batch, problem: OSError | None) -> None:
+    """No copy of the batch is good, if there is a problem."""
+    if problem is not None:
+        for index, temporary, _ in batch.waiting:
+            fail(batch, index, temporary, problem)
+
+
+def place(batch: Batch, copier: Copier) -> None:
+    """Give the final names to the durable copies of a batch."""
+    for index, temporary, final in batch.waiting:
+        if batch.results[index][0] != STORED or not final:
+            continue
         try:
-            write_all(1, line)
-        except BrokenPipeError:
-            os._exit(0)
+            rename(temporary, final)
+        except OSError as problem:
+            copier.forget_directory(os.path.dirname(final))
+            fail(batch, index, temporary, problem)
+    if batch.sync_names and batch.waiting:
+        fail_all(batch, sync_problem(batch.staging))
+
+
+def rename(temporary: str, final: str) -> None:
+    """Move the file to its final name, making its directory again if that was removed; raises `OSError`."""
+    try:
+        os.rename(temporary, final)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(final), exist_ok=True)
+        os.rename(temporary, final)
+
+
+def answer(batch: Batch) -> None:
+    """Write the answer line of a batch; ends the process when the parent is gone."""
+    line = json.dumps({"batch": batch.number, "results": batch.results}, separators=(",", ":")).encode() + b"\n"
+    try:
+        write_all(1, memoryview(line))
+    except BrokenPipeError:
+        os._exit(0)
 
 
 def end_with_parent(parent: int) -> None:
@@ -349,20 +366,53 @@ def end_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+class Requests:
+    """The request lines on the standard input."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self.lines: deque[bytes] = deque()
+        self.closed = False
+
+    def read(self) -> None:
+        """Take what is there; call it when there is something, or the end."""
+        content = os.read(0, CHUNK_BYTES)
+        self.closed = not content
+        *lines, self._begun = (self._begun + content).split(b"\n")
+        self.lines.extend(lines)
+
+
+def serve() -> None:
+    """Copy and place until the input is closed and everything is answered.
+
+    One thread does both, because two that make short system calls would spend their time on the interpreter's lock.
+    """
+    copier, syncer, requests = Copier(), Syncer(), Requests()
+    threading.Thread(target=syncer.run, name="syncer", daemon=True).start()
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    poll.register(syncer.bell, select.POLLIN)
+    while requests.lines or syncer.in_hand or not requests.closed:
+        for descriptor, _ in poll.poll(0 if requests.lines else None):
+            if descriptor == 0:
+                requests.read()
+                if requests.closed:
+                    poll.unregister(0)
+                continue
+            for batch in syncer.take():
+                place(batch, copier)
+                answer(batch)
+        if requests.lines:
+            batch = parse_batch(requests.lines.popleft())
+            copier.copy(batch)
+            syncer.put(batch)
+
+
 def main() -> None:
-    """Copy what comes until the input closes; the argument is the parent's process id."""
+    """Serve the parent, whose process id is the argument."""
     end_with_parent(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    copier = Copier()
-    placer = Placer(copier, Answers())
-    thread = threading.Thread(target=placer.run, name="placer", daemon=True)
-    thread.start()
-    for line in sys.stdin.buffer:
-        batch = parse_batch(line)
-        copier.copy(batch)
-        placer.put(batch)
-    placer.put(None)
-    thread.join()
+    serve()
 
 
 if __name__ == "__main__":

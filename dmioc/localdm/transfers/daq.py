@@ -17,7 +17,7 @@ from dmioc.localdm.transfers.watch import Happened, TreeWatch
 
 logger = logging.getLogger(__name__)
 
-_WATCH_WAIT_S = 2.0
+_WALK_AFTER_WATCH_S = 1.0
 _WALK_SHARE = 20
 """The tree is not walked more often than every this many times the duration of a walk."""
 
@@ -38,20 +38,28 @@ class Daq(Transfer):
         self._taking_all = record.task.process_existing or record.baseline_known
         self._draining = False
         self._walk_s = 0.0
+        self._next_walk_s = 0.0
 
-    async def begin(self) -> None:
-        """Watch the tree, so that whatever appears from now on is seen."""
+    async def _begin_watch(self) -> None:
+        """Watch the tree. What came into it until then is found by the walk that is due afterwards."""
         loop = asyncio.get_running_loop()
 
         def report(happened: Happened) -> None:
             loop.call_soon_threadsafe(self._happened, happened)
 
+        def began() -> None:
+            loop.call_soon_threadsafe(self._watch_began)
+
         def ended(reason: str) -> None:
             loop.call_soon_threadsafe(self._watch_ended, watch, reason)
 
         self._watched_inode = await self.parts.in_thread(_inode, self.tree.root)
-        watch = self._watch = TreeWatch(self.tree, report, ended)
-        await self.parts.in_thread(watch.start, _WATCH_WAIT_S)
+        watch = self._watch = TreeWatch(self.tree, began, report, ended)
+        watch.start()
+
+    def _watch_began(self) -> None:
+        self._next_walk_s = time.monotonic() + _WALK_AFTER_WATCH_S
+        self._wake.set()
 
     def interrupt(self) -> None:
         """End the watch and the walks."""
@@ -63,6 +71,7 @@ class Daq(Transfer):
             return
         logger.warning("daq %s: %s is not watched, walks find its files: %s", self.record.id, self.tree.root, reason)
         self._watch = None
+        self._plan_walk()
         self._wake.set()
 
     def _happened(self, happened: Happened) -> None:
@@ -93,19 +102,17 @@ class Daq(Transfer):
 
     async def work(self) -> None:
         """Take files until stopped or until the run time is over, then what is there, then end."""
+        await self._begin_watch()
         await self._walk_all()
         if not self._taking_all:
             await self._end_baseline()
-        next_walk_s = self._next_walk_s()
         while not self._is_over():
             if self._folders:
                 await self._walk_folders()
-            next_walk_s = min(next_walk_s, self._next_walk_s())  # sooner when the watch has ended meanwhile
-            if time.monotonic() >= next_walk_s:
+            if time.monotonic() >= self._next_walk_s:
                 await self._watch_again()
                 await self._walk_all()
-                next_walk_s = self._next_walk_s()
-            await self._sleep(next_walk_s)
+            await self._sleep()
         self._draining = True
         self._end_watch()
         await self._walk_all()
@@ -126,13 +133,13 @@ class Daq(Transfer):
     def _is_over(self) -> bool:
         return self.record.stopping or self._run_time_left_s() <= 0
 
-    def _next_walk_s(self) -> float:
+    def _plan_walk(self) -> None:
         settings = self.parts.settings
         period_s = settings.rescan_unwatched_s if self._watch is None else settings.rescan_s
-        return time.monotonic() + max(period_s, _WALK_SHARE * self._walk_s)
+        self._next_walk_s = time.monotonic() + max(period_s, _WALK_SHARE * self._walk_s)
 
-    async def _sleep(self, until_s: float) -> None:
-        timeout_s = min(until_s - time.monotonic(), self._run_time_left_s())
+    async def _sleep(self) -> None:
+        timeout_s = min(self._next_walk_s - time.monotonic(), self._run_time_left_s())
         if self._folders or self._is_over():
             return
         try:
@@ -148,11 +155,12 @@ class Daq(Transfer):
             return
         self._end_watch()
         if await self.parts.in_thread(os.path.isdir, self.tree.root):
-            await self.begin()
+            await self._begin_watch()
 
     # --- walks
 
     async def _walk_all(self) -> None:
+        self._plan_walk()
         walk = await self._walk([""])
         self._walk_s = walk.duration_s
         self.note_walk(walk, whole=True)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _CLOCK_REALTIME_COARSE = 5
 """Linux' clock of file change times, which the time module does not name."""
+_SWITCH_S = 0.0005
+_TICK_S = 0.002
 _THREADS = 4
 _STOP_S = 1.5
 _NAMES = {DAQ: "DAQ", UPLOAD: "Upload"}
@@ -66,6 +69,9 @@ class Transfers:
 
     async def start(self) -> None:
         """Load the records and resume what was active when the last process ended."""
+        # A thread that walks a tree or saves states lets the event loop go on only when its turn of the interpreter is
+        # over: 5 ms by default, several times in each round of the loop.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         store = self._parts.store
         await self._parts.in_thread(store.prune, self._settings.records_kept)
         for saved in await self._parts.in_thread(store.transfers):
@@ -97,7 +103,7 @@ class Transfers:
             baseline_known=saved.baseline_known,
         )
         logger.info("%s %s of %s goes on", saved.kind, saved.id, saved.directory)
-        await self._launch(record)
+        self._launch(record)
 
     async def _give_up(self, saved: SavedTransfer, reason: str) -> None:
         """Save a transfer as failed that cannot go on (its experiment is gone, say)."""
@@ -128,12 +134,9 @@ class Transfers:
         ended = asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
         await asyncio.wait([ended], timeout=_STOP_S)
 
-    async def _launch(self, record: TransferRecord) -> Transfer:
-        await self._parts.pool.warm()
+    def _launch(self, record: TransferRecord) -> Transfer:
         if record.kind == DAQ:
-            daq = Daq(record, self._parts, self._upload_on_exit)
-            await daq.begin()
-            transfer: Transfer = daq
+            transfer: Transfer = Daq(record, self._parts, self._upload_on_exit)
         else:
             transfer = Upload(record, self._parts)
         self._entries[record.id] = transfer
@@ -160,7 +163,9 @@ class Transfers:
                 del self._entries[transfer_id]
 
     async def _begin(self, kind: str, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
-        started_ns = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+        # What is in the tree now has an earlier change time. What comes after the answer has a later one, though the
+        # file system's clock goes in ticks: the answer waits for the next.
+        started_ns = time.time_ns()
         task = parse_task_info(info)
         places = await self._parts.in_thread(self._experiments.places, experiment)
         plain = await self._parts.in_thread(local_directory, directory)
@@ -187,7 +192,10 @@ class Transfers:
             owner=self._owner,
             started_ns=started_ns,
         )
-        return (await self._launch(record)).as_dict()
+        transfer = self._launch(record)
+        while time.clock_gettime_ns(_CLOCK_REALTIME_COARSE) <= started_ns:
+            await asyncio.sleep(_TICK_S)
+        return transfer.as_dict()
 
     # --- DAQs
 

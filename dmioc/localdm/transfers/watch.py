@@ -14,6 +14,7 @@ from pathlib import Path
 from watchfiles import Change
 
 from dmioc.localdm.transfers.file_table import Observed
+from dmioc.localdm.transfers.priority import WATCH_NICENESS, make_way
 from dmioc.localdm.transfers.scan import CHUNK_FILES, Tree, Walk, is_text
 
 _SCRIPT = str(Path(__file__).with_name("tree_watcher.py"))
@@ -32,24 +33,30 @@ class Happened:
 
 
 class TreeWatch:
-    """One watched tree; ``report`` and ``ended`` are called in the hearing thread.
+    """One watched tree; ``began``, ``report`` and ``ended`` are called in the hearing thread.
 
+    ``began``: from now on the whole tree is watched.
     ``ended`` gets the reason when the system cannot watch, or cannot any longer; it is not called after `close`.
     """
 
-    def __init__(self, tree: Tree, report: Callable[[Happened], None], ended: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        began: Callable[[], None],
+        report: Callable[[Happened], None],
+        ended: Callable[[str], None],
+    ) -> None:
         self._tree = tree
+        self._began = began
         self._report = report
         self._ended = ended
         self._closed = threading.Event()
-        self._began = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="tree-watch", daemon=True)
 
-    def start(self, wait_s: float) -> None:
-        """Begin; blocks until the whole tree is watched, the system has refused, or ``wait_s`` is over."""
+    def start(self) -> None:
+        """Begin to watch; does not wait."""
         self._thread.start()
-        self._began.wait(wait_s)
 
     def close(self) -> None:
         """End the watch at once; nothing is reported any more."""
@@ -66,22 +73,24 @@ class TreeWatch:
         try:
             with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
                 self._process = process
+                make_way(process.pid, WATCH_NICENESS)
                 self._hear(process)
                 process.kill()
                 reason = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
         except OSError as problem:
             reason = str(problem)
-        finally:
-            self._began.set()
         if not self._closed.is_set():
             self._ended(reason or "the watching process has ended")
 
     def _hear(self, process: subprocess.Popen[bytes]) -> None:
         """Report until the process ends, the tree goes, or `close`."""
+        heard = False
         for line in process.stdout or ():
             if self._closed.is_set():
                 return
-            self._began.set()
+            if not heard:
+                heard = True
+                self._began()
             if not self._pass_on(json.loads(line)):
                 return
 

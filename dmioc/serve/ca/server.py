@@ -8,8 +8,6 @@ import logging
 import socket
 from collections.abc import Mapping
 
-import caproto
-
 from dmioc.engine.puts import Puttable
 from dmioc.engine.readings import Reading
 from dmioc.errors import ConfigurationError
@@ -20,7 +18,7 @@ from dmioc.serve.ca.circuit import Circuit
 from dmioc.serve.ca.names import Names
 from dmioc.serve.ca.search import SearchResponder, udp_socket
 from dmioc.serve.ca.session import Served
-from dmioc.serve.ca.settings import ANY, CaSettings
+from dmioc.serve.ca.settings import ANY, CaSettings, beacon_period_s
 
 _log = logging.getLogger(__name__)
 
@@ -66,12 +64,8 @@ class CaServer:
         snapshot = self._engine.snapshot()
         self.publish(snapshot.revision, snapshot.readings)
         self._engine.add_sink(self)
-        try:
-            targets = self._settings.beacon_targets()
-            udp_port = self._settings.server_port()
-            period_s = float(caproto.get_environment_variables()["EPICS_CAS_BEACON_PERIOD"])
-        except ValueError as error:
-            raise ConfigurationError(f"Channel Access: {error}") from error
+        targets = self._settings.beacon_targets()
+        udp_port = self._settings.server_port()
         try:
             tcp_port = await self._listen(udp_port)
             await self._answer_searches(udp_port, tcp_port, [host for host, _ in targets])
@@ -79,7 +73,7 @@ class CaServer:
         except ConfigurationError:
             await self.stop()
             raise
-        beacons = Beacons(self._beacon_sockets, targets, tcp_port, period_s)
+        beacons = Beacons(self._beacon_sockets, targets, tcp_port, beacon_period_s())
         self._beacons = asyncio.get_running_loop().create_task(beacons.run(), name="CA beacons")
         self._addresses = tuple(f"{host}:{tcp_port}" for host in self._settings.interfaces)
 
@@ -107,7 +101,7 @@ class CaServer:
             await asyncio.sleep(0)
 
     def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
-        """Let the clients have what changed; a PV that is as it was is not sent again.
+        """Let the clients have what changed; a PV that is as it was is not sent again. To be called in the loop's thread.
 
         A reading that the PV cannot hold is logged once and not shown; the last good one stays.
         """

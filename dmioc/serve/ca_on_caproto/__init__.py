@@ -1,0 +1,12 @@
+"""Channel Access: every scalar PV of the catalogue, over TCP and UDP (``pv-contract.md §1``).
+
+A caproto IOC: caproto parses, serialises and converts, and its asyncio server is subclassed where it does not keep the contract
+(``epics-notes.md §3``): each class says what and why.
+"""
+
+from dmioc.serve.ca_on_caproto.channels import Rights
+from dmioc.serve.ca_on_caproto.search import prefix_is_served
+from dmioc.serve.ca_on_caproto.server import CaServer
+from dmioc.serve.ca_on_caproto.settings import CaSettings
+
+__all__ = ["CaServer", "CaSettings", "Rights", "prefix_is_served"]

@@ -1,0 +1,296 @@
+"""What a client connects to: a PV, or a field of one, as caproto's data with what the contract asks for."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from ctypes import BigEndianStructure
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import caproto
+from caproto import AccessRights, CAStatus, ChannelAlarm, ChannelType, SubscriptionType
+
+from dmioc.catalogue import PV
+from dmioc.catalogue.entries import STRING_BYTES
+from dmioc.serve.ca_on_caproto.samples import Native, Sample, cut, fitting
+
+if TYPE_CHECKING:
+    from dmioc.serve.ca_on_caproto.events import Subscription
+
+Rights = Callable[[PV, str, str], tuple[bool, bool]]
+"""Whether a user (as claimed by the client) at a host (as seen by the server) may read and may write a PV."""
+
+_VALUE_EVENT = SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG
+_NATIVE_TYPES = 7
+_LAST_FORM = ChannelType.CTRL_DOUBLE
+_LARGEST_PAYLOAD_BYTES = 2 * 2**20
+_UNIT_BYTES = caproto.MAX_UNITS_SIZE - 1
+_FIXED_POINT_BELOW = 1e15
+_LIMIT_FIELDS = caproto.GraphicControlBase.graphic_fields + caproto.GraphicControlBase.control_fields
+
+
+def status_code(status: CAStatus) -> int:
+    """The code as it goes over the wire."""
+    return status.value.code_with_severity
+
+
+NORMAL = status_code(CAStatus.ECA_NORMAL)
+_BAD_COUNT = status_code(CAStatus.ECA_BADCOUNT)
+_BAD_TYPE = status_code(CAStatus.ECA_BADTYPE)
+_NO_CONVERSION = status_code(CAStatus.ECA_NOCONVERT)
+_TOO_LARGE = status_code(CAStatus.ECA_TOLARGE)
+
+
+class Answer(NamedTuple):
+    """A value as caproto's responses take it: status of the request, number of elements, DBR metadata, elements."""
+
+    status: int
+    elements: int
+    metadata: bytes
+    data: bytes
+
+
+class Alarm(ChannelAlarm):
+    """A channel's own alarm: caproto's, which several channels could share (``epics-notes.md §3.2``), set without publishing."""
+
+    def take(self, severity: int, status: int) -> None:
+        """Take severity and status."""
+        self._data["severity"] = severity
+        self._data["status"] = status
+
+
+class Channel(caproto.ChannelData):
+    """A value, those who subscribed to it, and what is derived from it.
+
+    What the engine publishes comes by `take`, which awaits nothing and asks no putter; what clients put never comes here, but
+    goes to the engine. Each DBR type is converted once for all clients.
+
+    Attributes:
+        pv: the catalogue's entry that it is, or is a field of.
+        name: full name, with the field if it is one.
+        takes_puts: whether a put to it is a put to the PV; fields take none.
+        sample: what it holds.
+        subscriptions: the monitors of all clients.
+    """
+
+    def __init__(self, pv: PV, name: str, rights: Rights, takes_puts: bool, **more: Any) -> None:
+        self._own_alarm = Alarm()
+        super().__init__(alarm=self._own_alarm, timestamp=0.0, **more)
+        self.pv = pv
+        self.name = name
+        self.rights = rights
+        self.takes_puts = takes_puts
+        self.sample = Sample(0, -1.0, 0, 0)  # equal to none that comes
+        self.subscriptions: dict[Subscription, None] = {}
+        self._derived: list[tuple[Channel, Callable[[Sample], Native]]] = []
+        self._heads: dict[int, BigEndianStructure] = {}
+
+    def check_access(self, hostname: str, username: str) -> AccessRights:
+        """What a client may do; called by caproto when it opens the channel."""
+        may_read, may_write = self.rights(self.pv, username, hostname)
+        read = AccessRights.READ if may_read else AccessRights.NO_ACCESS
+        return read | (AccessRights.WRITE if may_write and self.takes_puts else AccessRights.NO_ACCESS)
+
+    def take(self, sample: Sample) -> None:
+        """Hold a sample and let those have it who subscribed to what changed; the same sample again changes nothing."""
+        before = self.sample
+        if sample == before:
+            return
+        self._hold(sample)
+        events = _VALUE_EVENT if sample[:2] != before[:2] else 0
+        if sample[2:] != before[2:]:
+            events |= SubscriptionType.DBE_ALARM
+        for subscription in self.subscriptions:
+            if subscription.mask & events:
+                subscription.take()
+        for channel, source in self._derived:
+            channel.take(sample._replace(value=source(sample)))
+
+    def derive(self, channel: Channel, source: Callable[[Sample], Native]) -> Channel:
+        """Let the channel always show what ``source`` makes of this one's sample."""
+        channel.take(self.sample._replace(value=source(self.sample)))
+        self._derived.append((channel, source))
+        return channel
+
+    def answer(self, data_type: int, count: int) -> Answer:
+        """The sample as a DBR type with so many elements.
+
+        A count of 0 asks for the elements there are, at least one. With any other count exactly so many are sent, NULs after
+        the last: a client that keeps the rest of its buffer must not see the tail of an older text (``pv-contract.md §1``).
+        What cannot be given has a status other than ECA_NORMAL and only NULs, as EPICS base does it.
+        """
+        key = (data_type, count)
+        known: Answer | None = self._content.get(key)
+        if known is None:
+            known = self._content[key] = self._convert(data_type, count)
+        return known
+
+    async def _read(self, data_type: int) -> tuple[BigEndianStructure | bytes, bytes]:
+        """The sample as caproto's own `read` gives it."""
+        answer = self.answer(data_type, 0)
+        return answer.metadata, answer.data
+
+    def _hold(self, sample: Sample) -> None:
+        self.sample = sample
+        self._content.clear()
+        self._data["value"] = sample.value
+        self._data["timestamp"] = sample.stamp
+        self._own_alarm.take(sample.severity, sample.alarm)
+
+    def _convert(self, data_type: int, count: int) -> Answer:
+        if count > self.max_length:
+            return failed(_BAD_COUNT, data_type)
+        if data_type in (ChannelType.CLASS_NAME, ChannelType.STSACK_STRING):
+            return self._special(data_type)
+        if not 0 <= data_type <= _LAST_FORM:
+            return failed(_BAD_TYPE, data_type)
+        try:
+            elements, data = self._elements(caproto.native_type(data_type), count)
+        except OverflowError:
+            return failed(_TOO_LARGE, data_type)
+        except ValueError:
+            return failed(_NO_CONVERSION, data_type)
+        return Answer(NORMAL, elements, self._head(data_type), data)
+
+    def _special(self, data_type: int) -> Answer:
+        structure = caproto.DBR_TYPES[data_type]()
+        if data_type == ChannelType.CLASS_NAME:
+            setattr(structure, "value", self.reported_record_type.encode())  # noqa: B010 - of a ctypes structure
+        else:
+            _set(
+                structure,
+                status=self.sample.alarm,
+                severity=self.sample.severity,
+                value=cut(self._text(), STRING_BYTES),
+            )
+        return Answer(NORMAL, 1, bytes(structure), b"")
+
+    def _elements(self, base: ChannelType, count: int) -> tuple[int, bytes]:
+        """Number of elements and their bytes in a native type.
+
+        Raises `ValueError` where there is no conversion and `OverflowError` where it is too large to send.
+        """
+        if base is ChannelType.STRING:
+            return 1, caproto.DbrStringArray([cut(self._text(), STRING_BYTES)]).tobytes()
+        return 1, caproto.backend.python_to_epics(base, [fitting(self._number(), base)]).tobytes()
+
+    def _text(self) -> bytes:
+        value = self.sample.value
+        return value if isinstance(value, bytes) else str(value).encode()
+
+    def _number(self) -> int | float:
+        value = self.sample.value
+        return float(value) if isinstance(value, bytes) else value
+
+    def _head(self, data_type: int) -> bytes:
+        if data_type < _NATIVE_TYPES:
+            return b""
+        structure = self._heads.get(data_type)
+        if structure is None:
+            structure = self._heads[data_type] = caproto.DBR_TYPES[data_type]()
+            self._read_metadata(structure)
+        _set(structure, status=self.sample.alarm, severity=self.sample.severity)
+        if hasattr(structure, "stamp"):
+            _set(structure, stamp=self._data["timestamp"])
+        return bytes(structure)
+
+    def _read_metadata(self, dbr_metadata: BigEndianStructure) -> None:
+        """Fill in what does not change: unit, precision, limits.
+
+        caproto's own converts with numpy, which warns about limits that the asked type cannot hold.
+        """
+        if hasattr(dbr_metadata, "units"):
+            _set(dbr_metadata, units=self.pv.unit.encode("latin-1", "replace")[:_UNIT_BYTES])
+        if hasattr(dbr_metadata, "precision"):
+            _set(dbr_metadata, precision=self._data.get("precision", 0))
+        base = caproto.native_type(getattr(dbr_metadata, "DBR_ID"))  # noqa: B009 - of a ctypes structure
+        for name in _LIMIT_FIELDS if base is not ChannelType.CHAR else ():
+            if hasattr(dbr_metadata, name):
+                setattr(dbr_metadata, name, fitting(self._data.get(name, 0), base))
+
+
+def _set(structure: BigEndianStructure, **values: object) -> None:
+    for name, value in values.items():
+        setattr(structure, name, value)
+
+
+def failed(status: int, data_type: int) -> Answer:
+    """The answer to what cannot be given: one element of NULs, since an update without payload would end the monitor."""
+    metadata = bytes(ctypes.sizeof(caproto.DBR_TYPES[data_type])) if data_type >= _NATIVE_TYPES else b""
+    has_elements = data_type <= _LAST_FORM
+    return Answer(
+        status, 1, metadata, bytes(ctypes.sizeof(caproto.DBR_TYPES[data_type % _NATIVE_TYPES])) if has_elements else b""
+    )
+
+
+class TextChannel(Channel, caproto.ChannelByte):
+    """A text of any length: a waveform of CHAR that holds UTF-8."""
+
+    def __init__(self, pv: PV, name: str, rights: Rights, takes_puts: bool, **more: Any) -> None:
+        super().__init__(pv, name, rights, takes_puts, value=b"", string_encoding=None, **more)
+
+    def _elements(self, base: ChannelType, count: int) -> tuple[int, bytes]:
+        """A text as characters, as one string (the others empty), or as numbers."""
+        text = self._text()
+        elements = (text or b"\0").ljust(count, b"\0")[: count or None]
+        if base is ChannelType.CHAR:
+            return len(elements), elements
+        if base is ChannelType.STRING:
+            elements = elements[: count or 1]
+        size_bytes = ctypes.sizeof(caproto.DBR_TYPES[base]) * len(elements)
+        if size_bytes > _LARGEST_PAYLOAD_BYTES:
+            raise OverflowError(f"{size_bytes} bytes are too many for one answer")
+        if base is ChannelType.STRING:
+            data = caproto.DbrStringArray([cut(text, STRING_BYTES)]).tobytes().ljust(size_bytes, b"\0")
+        else:
+            data = caproto.backend.python_to_epics(base, elements).tobytes()
+        return len(elements), data
+
+
+class StringChannel(Channel, caproto.ChannelString):
+    """A text of at most 39 bytes."""
+
+    def __init__(self, pv: PV, name: str, rights: Rights, takes_puts: bool, **more: Any) -> None:
+        super().__init__(pv, name, rights, takes_puts, value=b"", string_encoding="utf-8", **more)
+
+
+class EnumChannel(Channel, caproto.ChannelEnum):
+    """An index with labels."""
+
+    def __init__(
+        self, pv: PV, name: str, rights: Rights, takes_puts: bool, *, labels: Sequence[str], **more: Any
+    ) -> None:
+        self.labels = labels
+        told = tuple(labels[: caproto.MAX_ENUM_STATES])  # a menu may have more than clients are told
+        super().__init__(pv, name, rights, takes_puts, value=0, string_encoding="utf-8", enum_strings=told, **more)
+
+    def _read_metadata(self, dbr_metadata: BigEndianStructure) -> None:
+        super()._read_metadata(dbr_metadata)
+        if hasattr(dbr_metadata, "strs"):
+            _set(dbr_metadata, enum_strings=[label.encode() for label in self._data["enum_strings"]])
+
+    def _text(self) -> bytes:
+        index = self.sample.value
+        if isinstance(index, int) and 0 <= index < len(self.labels):
+            return self.labels[index].encode()
+        return super()._text()
+
+
+class LongChannel(Channel, caproto.ChannelInteger):
+    """A whole number of 32 bits."""
+
+
+class ShortChannel(Channel, caproto.ChannelShort):
+    """A whole number of 16 bits."""
+
+
+class DoubleChannel(Channel, caproto.ChannelDouble):
+    """A floating point number."""
+
+    def _text(self) -> bytes:
+        value = self.sample.value
+        if not isinstance(value, float) or not math.isfinite(value):
+            return super()._text()
+        form = "f" if abs(value) < _FIXED_POINT_BELOW else "e"
+        return f"{value:.{self._data['precision']}{form}}".encode()

@@ -1,0 +1,86 @@
+"""The Channel Access server: start, stop, and the engine's readings on their way out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from dmioc.catalogue import PV
+from dmioc.engine.puts import Puttable
+from dmioc.engine.readings import Reading
+from dmioc.errors import ConfigurationError
+from dmioc.serve.ca_on_caproto.channels import Rights
+from dmioc.serve.ca_on_caproto.context import ServerContext
+from dmioc.serve.ca_on_caproto.samples import sample_of
+from dmioc.serve.ca_on_caproto.settings import CaSettings
+
+_log = logging.getLogger(__name__)
+
+
+def catalogue_rights(pv: PV, _user: str, _host: str) -> tuple[bool, bool]:
+    """Everybody reads everything and writes what the catalogue says is writable."""
+    return True, pv.writable
+
+
+class CaServer:
+    """Serves every scalar PV of the engine's catalogue under ``prefix``; a `dmioc.engine.ports.Sink` of the engine.
+
+    ``rights`` decides who may read and write a PV; by default everybody may what the catalogue allows.
+    """
+
+    def __init__(self, engine: Puttable, prefix: str, settings: CaSettings, rights: Rights = catalogue_rights) -> None:
+        self._engine = engine
+        self._context = ServerContext(engine, prefix, rights, settings)
+        self._wrong: set[str] = set()
+
+    @property
+    def clients(self) -> int:
+        """Connected clients: open circuits."""
+        return len(self._context.circuits)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """``host:port`` of every TCP address that clients are served at; empty when not started."""
+        return self._context.served_addresses
+
+    async def start(self) -> None:
+        """Take the engine's state and serve it; searches are answered when this returns.
+
+        Raises `ConfigurationError` naming the address that cannot be used.
+        """
+        snapshot = self._engine.snapshot()
+        self.publish(snapshot.revision, snapshot.readings)
+        self._engine.add_sink(self)
+        try:
+            await self._context.open()
+        except ConfigurationError:
+            await self._context.close()
+            raise
+
+    async def stop(self) -> None:
+        """Close every connection and socket; clients see a disconnect. Once more does nothing."""
+        await self._context.close()
+
+    def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
+        """Let the clients have what changed; a PV that is as it was is not sent again.
+
+        A reading that the PV cannot hold is logged once and not shown; the last good one stays.
+        """
+        for name, reading in readings.items():
+            channel = self._context.of_pv(name)
+            if channel is None:
+                continue
+            try:
+                sample = sample_of(channel.pv, reading)
+            except ValueError as error:
+                if name not in self._wrong:
+                    self._wrong.add(name)
+                    _log.error("not shown over Channel Access at revision %d: %s", revision, error)
+                continue
+            self._wrong.discard(name)
+            channel.take(sample)
+
+    def ask_rights_again(self) -> None:
+        """Ask ``rights`` again for every open channel and tell the clients where they changed."""
+        for circuit in list(self._context.circuits):
+            circuit.ask_rights_again()
