@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dmioc.engine.commands import Command
 from dmioc.engine.transfer_slot import TransferSlot
 from dmioc.errors import CommandFailedError, DmRefusedError, DmUnreachableError, RefusedError
-from dmioc.model import Transfer, TransferKind
+from dmioc.model import Service, TransferKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +58,9 @@ class DaqSlot(TransferSlot):
             return self._attach(active)
 
     async def _active(self, experiment: str, directory: str) -> Transfer | None:
-        """The active DAQ of the experiment and directory; DM writes a directory without a slash at its end."""
-        plain = directory.rstrip("/")
+        """The active DAQ of the experiment and directory."""
         for daq in await self.core.dm.transfers(TransferKind.DAQ):
-            if daq.status.is_active and (daq.experiment, daq.directory.rstrip("/")) == (experiment, plain):
+            if daq.status.is_active and daq.experiment == experiment and _is_same(daq.directory, directory):
                 return daq
         return None
 

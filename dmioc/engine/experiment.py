@@ -23,6 +23,8 @@ GROUP = "EXP:"
 NAME = "EXP:Name"
 INDEX = "EXP:Index"
 _ANSWER_TIMEOUT_S = 30.0
+_COUNT_TIMEOUT_S = 2.0
+"""The number of files is waited for if the catalog is quick to give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class ExperimentInUse:
         self._changed_name()
         self._core.store.commit()
         await self._poller.now(_ANSWER_TIMEOUT_S)
+        if self._experiment is not None:
+            await self._files_poller.now(_COUNT_TIMEOUT_S)
         return Outcome(CommandState.OK, f"{self.name or 'no experiment'}: {self._state}")
 
     def row_name(self, index: int) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue, Raw
-    from dmioc.engine.ports import Clock, DmBackend, Sink, TableSink
+    from dmioc.engine.ports import Clock, DmBackend, Sink, StructureSink
     from dmioc.engine.puts import Origin, Snapshot
     from dmioc.engine.readings import Value
 
@@ -127,9 +127,9 @@ class Gateway:
         """Let the sink have every later change."""
         self._core.store.add_sink(sink)
 
-    def add_table_sink(self, sink: TableSink) -> None:
-        """Let the sink have every later change of a table."""
-        self._core.store.add_table_sink(sink)
+    def add_structure_sink(self, sink: StructureSink) -> None:
+        """Let the sink have every later change of a table or a structure."""
+        self._core.store.add_structure_sink(sink)
 
     @property
     def _slots(self) -> tuple[Slot, ...]:

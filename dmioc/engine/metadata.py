@@ -43,7 +43,7 @@ class MetadataSender:
         """Command Send: add the dataset; raises `RefusedError` for what is missing and `DmError`."""
         store = self._core.store
         content = json_object(store, f"{GROUP}JSON")
-        if not content:
+        if not store.text(f"{GROUP}JSON"):
             raise RefusedError(f'{GROUP}JSON is empty: put a JSON object such as {{"key": "value"}}')
         run_uid = store.text(f"{GROUP}RunUID")
         dataset = store.text(f"{GROUP}Dataset") or (f"run_uid8_{run_uid[:_UID_CHARACTERS]}" if run_uid else "")

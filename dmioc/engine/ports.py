@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dmioc.engine.readings import Reading, TableReading
+from dmioc.engine.readings import Reading, StructureReading, TableReading
 from dmioc.model import Experiment, Job, JobSummary, NewExperiment, Service, Transfer, TransferKind, Workflow
 
-__all__ = ["Clock", "DmBackend", "Service", "Sink", "TableSink"]
+__all__ = ["Clock", "DmBackend", "Service", "Sink", "StructureSink"]
 
 
 class DmBackend(Protocol):
@@ -139,9 +139,13 @@ class Sink(Protocol):
         ...
 
 
-class TableSink(Protocol):
-    """A sink that takes tables too; a commit that changes both gives them under the same revision, the scalars first."""
+class StructureSink(Protocol):
+    """A sink that takes tables and structures too; what one commit changed comes under one revision, the scalars first."""
 
     def publish_tables(self, revision: int, tables: Mapping[str, TableReading]) -> None:
         """Take the tables that changed, by their name without prefix; must return at once and must not raise."""
+        ...
+
+    def publish_structures(self, revision: int, structures: Mapping[str, StructureReading]) -> None:
+        """Take the structures that changed, likewise."""
         ...

@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Protocol
 
 from dmioc.catalogue import Catalogue, Raw
-from dmioc.engine.ports import Sink, TableSink
-from dmioc.engine.readings import Reading, TableReading
+from dmioc.engine.ports import Sink, StructureSink
+from dmioc.engine.readings import Reading, StructureReading, TableReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every scalar PV and every table at one revision, by their names without prefix."""
+    """Every scalar PV, table and structure of its own fields at one revision, by their names without prefix."""
 
     revision: int
     readings: Mapping[str, Reading]
     tables: Mapping[str, TableReading] = field(default_factory=dict[str, TableReading])
+    structures: Mapping[str, StructureReading] = field(default_factory=dict[str, StructureReading])
+
+
+@dataclass(frozen=True, slots=True)
+class RpcAnswer:
+    """What a query by name gives back.
+
+    Attributes:
+        type_id: normative type of the structure, e.g. ``dmioc:Job:1.0``.
+        fields: in their order: text, whole numbers (64 bits), floats, booleans, tuples of text, and tables as `TableReading`.
+    """
+
+    type_id: str
+    fields: Mapping[str, object]
 
 
 class Puttable(Protocol):
@@ -74,8 +88,16 @@ class Puttable(Protocol):
         """Let the sink have every later change."""
         ...
 
-    def add_table_sink(self, sink: TableSink) -> None:
-        """Let the sink have every later change of a table."""
+    def add_structure_sink(self, sink: StructureSink) -> None:
+        """Let the sink have every later change of a table or a structure."""
+        ...
+
+    def put_structure(self, name: str, fields: Mapping[str, object], origin: Origin) -> asyncio.Future[Outcome]:
+        """Take a put to a writable structure, the fields that the client sent; as `put`."""
+        ...
+
+    async def call(self, method: str, arguments: Mapping[str, object], origin: Origin) -> RpcAnswer:
+        """Answer a query by name (``pv-contract.md §9``); raises a `DmiocError` whose text is for the client."""
         ...
 
     def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:

@@ -47,3 +47,15 @@ class TableReading:
     time_s: float
     severity: Severity = Severity.NO_ALARM
     alarm: Alarm = Alarm.NO_ALARM
+
+
+Field = int | float | str
+"""One field of a structure, by its kind in the catalogue (``PV.columns``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StructureReading:
+    """Fields of a structure that no scalar PVs show (``PV.columns`` names them), with the time of the event behind it."""
+
+    fields: Mapping[str, Field]
+    time_s: float

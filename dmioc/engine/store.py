@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from dmioc.catalogue import Kind
 from dmioc.engine.puts import Snapshot
-from dmioc.engine.readings import Alarm, Reading, TableReading
+from dmioc.engine.readings import Alarm, Reading, StructureReading, TableReading
 from dmioc.model import Service, Severity
 
 if TYPE_CHECKING:
     from dmioc.catalogue import PV, Catalogue
-    from dmioc.engine.ports import Clock, Sink, TableSink
-    from dmioc.engine.readings import Cells, Value
+    from dmioc.engine.ports import Clock, Sink, StructureSink
+    from dmioc.engine.readings import Cells, Field, Value
 
 REVISION = "Revision"
 
@@ -45,11 +45,14 @@ class Store:
         self._base: dict[str, _Base] = {pv.name: self._initial(pv) for pv in catalogue.scalars()}
         self._shown: dict[str, Reading] = {name: base.reading for name, base in self._base.items()}
         self._view = MappingProxyType(self._shown)
-        self._table_sinks: list[TableSink] = []
+        self._structure_sinks: list[StructureSink] = []
         self._staged_tables: dict[str, TableReading] = {}
         self._base_tables = {pv.name: self._initial_table(pv) for pv in catalogue if pv.kind is Kind.TABLE}
         self._shown_tables = dict(self._base_tables)
         self._table_view = MappingProxyType(self._shown_tables)
+        self._staged_structures: dict[str, StructureReading] = {}
+        self._shown_structures: dict[str, StructureReading] = {}
+        self._structure_view = MappingProxyType(self._shown_structures)
 
     def _initial(self, pv: PV) -> _Base:
         default: Value = pv.default
@@ -70,7 +73,7 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """The state that is out; the mappings are live views, valid until the next commit."""
-        return Snapshot(self._revision, self._view, self._table_view)
+        return Snapshot(self._revision, self._view, self._table_view, self._structure_view)
 
     def value(self, name: str) -> Value:
         """Value of a PV as last set, committed or not."""
@@ -95,9 +98,9 @@ class Store:
         """Tell the sink of every later commit."""
         self._sinks.append(sink)
 
-    def add_table_sink(self, sink: TableSink) -> None:
-        """Tell the sink of every later commit that changes a table."""
-        self._table_sinks.append(sink)
+    def add_structure_sink(self, sink: StructureSink) -> None:
+        """Tell the sink of every later commit that changes a table or a structure."""
+        self._structure_sinks.append(sink)
 
     def set_table(self, name: str, columns: Mapping[str, Cells]) -> None:
         """Stage the columns of a table; those that are as they were stay the same objects.
@@ -111,6 +114,12 @@ class Store:
             return
         self._base_tables[name] = TableReading(new, self._clock.now_s())
         self._stage_table(name)
+
+    def set_structure(self, name: str, fields: Mapping[str, Field]) -> None:
+        """Stage a structure that has fields of its own; nothing happens if they are as they were."""
+        before = self._staged_structures.get(name) or self._shown_structures.get(name)
+        if before is None or before.fields != fields:
+            self._staged_structures[name] = StructureReading(dict(fields), self._clock.now_s())
 
     def _stage_table(self, name: str) -> None:
         base = self._base_tables[name]
@@ -172,8 +181,9 @@ class Store:
         changed = {name: reading for name, reading in self._staged.items() if reading != self._shown[name]}
         tables = {name: table for name, table in self._staged_tables.items() if table != self._shown_tables[name]}
         self._staged.clear()
+        structures, self._staged_structures = self._staged_structures, {}
         self._staged_tables.clear()
-        if not changed and not tables:
+        if not changed and not tables and not structures:
             return
         self._revision += 1
         revision = Reading(self._revision, self._clock.now_s())
@@ -181,11 +191,14 @@ class Store:
         changed[REVISION] = revision
         self._shown.update(changed)
         self._shown_tables.update(tables)
+        self._shown_structures.update(structures)
         for sink in self._sinks:
             sink.publish(self._revision, MappingProxyType(changed))
-        if tables:
-            for sink in self._table_sinks:
+        for sink in self._structure_sinks:
+            if tables:
                 sink.publish_tables(self._revision, MappingProxyType(tables))
+            if structures:
+                sink.publish_structures(self._revision, MappingProxyType(structures))
 
 
 def _state_alarm(pv: PV, value: Value) -> tuple[Severity, Alarm]:

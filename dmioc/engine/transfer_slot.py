@@ -49,9 +49,8 @@ class TransferSlot:
         self._pvs = core.catalogue.group(group)
         self._source_path = ""
         self._attached = False
-        self._rounds_begun = 0
-        self._round_answered = 0
-        self._round_wanted = 0
+        self._asked = 0
+        self._answered = 0
         self._not_found = NotFoundCount()
         self._rate = Rate(core.clock.monotonic_s())
         self.publish()
@@ -133,8 +132,8 @@ class TransferSlot:
         held = self.transfer
         if held is None or (held.status.is_finished and held.status is not Status.LOST):
             return False
-        self._rounds_begun += 1
-        number = self._rounds_begun
+        self._asked += 1
+        number = self._asked
         try:
             answer = await self.core.dm.transfer(self._kind, held.id)
         except DmNotFoundError:
@@ -144,21 +143,11 @@ class TransferSlot:
                 answer = replace(held, status=Status.LOST, error=error)
         else:
             self._not_found.found()
-        # The slot may have been given another transfer while DM was asked.
-        if self.transfer is not None and self.transfer.id == held.id:
-            self._round_answered = number
+        # The slot may have been given another transfer while DM was asked, or a younger answer.
+        if self.transfer is not None and self.transfer.id == held.id and number > self._answered:
+            self._answered = number
             self.take(answer)
         return True
-
-    def ask_anew(self) -> None:
-        """Have DM asked for the transfer: `is_asked_anew` tells when it has answered a question put from now on."""
-        self._round_wanted = self._rounds_begun + 1
-        self._wake()
-
-    @property
-    def is_asked_anew(self) -> bool:
-        """Whether DM has answered since `ask_anew`."""
-        return self._round_answered >= self._round_wanted
 
     async def ask_anew(self) -> None:
         """Have an answer of DM that is younger than this call; DM is asked again while it does not answer."""

@@ -89,10 +89,6 @@ class _Backend:
 
 backend: _Backend
 
-class GraphicControlBase(BigEndianStructure):
-    graphic_fields: ClassVar[tuple[str, ...]]
-    control_fields: ClassVar[tuple[str, ...]]
-
 class ChannelAlarm:
     _data: dict[str, Any]
     def __init__(self) -> None: ...
@@ -198,6 +194,7 @@ class ClearChannelRequest(Message):
 class ClearChannelResponse(Message):
     sid: int
     cid: int
+    def __init__(self, sid: int, cid: int) -> None: ...
 
 class ReadRequest(Message): ...
 

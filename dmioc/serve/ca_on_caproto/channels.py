@@ -27,7 +27,8 @@ _LAST_FORM = ChannelType.CTRL_DOUBLE
 _LARGEST_PAYLOAD_BYTES = 2 * 2**20
 _UNIT_BYTES = caproto.MAX_UNITS_SIZE - 1
 _FIXED_POINT_BELOW = 1e15
-_LIMIT_FIELDS = caproto.GraphicControlBase.graphic_fields + caproto.GraphicControlBase.control_fields
+ALARM_LIMITS = ("upper_alarm_limit", "upper_warning_limit", "lower_warning_limit", "lower_alarm_limit")
+_LIMITS = ("upper_disp_limit", "lower_disp_limit", "upper_ctrl_limit", "lower_ctrl_limit", *ALARM_LIMITS)
 
 
 def status_code(status: CAStatus) -> int:
@@ -205,7 +206,7 @@ class Channel(caproto.ChannelData):
         if hasattr(dbr_metadata, "precision"):
             _set(dbr_metadata, precision=self._data.get("precision", 0))
         base = caproto.native_type(getattr(dbr_metadata, "DBR_ID"))  # noqa: B009 - of a ctypes structure
-        for name in _LIMIT_FIELDS if base is not ChannelType.CHAR else ():
+        for name in _LIMITS if base is not ChannelType.CHAR else ():
             if hasattr(dbr_metadata, name):
                 setattr(dbr_metadata, name, fitting(self._data.get(name, 0), base))
 

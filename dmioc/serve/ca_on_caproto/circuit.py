@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ class Circuit(VirtualCircuit):
         self.events = EventQueue(context.backlog)
         self._attachments: dict[int, Attachment] = {}
         self._subscription_owners: dict[int, Attachment] = {}
-        self._handlers: dict[type[ca.Message], Callable[[Any], Iterable[ca.Message]]] = {
+        self._handlers: dict[type[ca.Message], Callable[[Any], Sequence[ca.Message]]] = {
             ca.ReadNotifyRequest: self._read_notify,
             ca.ReadRequest: self._plain_read,
             ca.WriteRequest: self._write,
@@ -137,7 +137,7 @@ class Circuit(VirtualCircuit):
                 for subscription in attachment.subscriptions.values():
                     subscription.take()
 
-    async def _process_command(self, command: ca.Message) -> Iterable[ca.Message]:
+    async def _process_command(self, command: ca.Message) -> Sequence[ca.Message]:
         handler = self._handlers.get(type(command))
         if handler is not None:
             return handler(command)
@@ -165,7 +165,7 @@ class Circuit(VirtualCircuit):
             return attachment.channel.answer(data_type, count)
         return failed(_NO_READ_ACCESS, data_type)
 
-    def _read_notify(self, request: ca.ReadNotifyRequest) -> Iterable[ca.Message]:
+    def _read_notify(self, request: ca.ReadNotifyRequest) -> Sequence[ca.Message]:
         head = request.header
         attachment = self._attachments[head.parameter1]
         if head.data_type not in ca.DBR_TYPES:
@@ -177,7 +177,7 @@ class Circuit(VirtualCircuit):
             ),
         )
 
-    def _plain_read(self, request: ca.ReadRequest) -> Iterable[ca.Message]:
+    def _plain_read(self, request: ca.ReadRequest) -> Sequence[ca.Message]:
         head = request.header
         attachment = self._attachments[head.parameter1]
         if head.data_type not in ca.DBR_TYPES:
@@ -194,7 +194,7 @@ class Circuit(VirtualCircuit):
             ),
         )
 
-    def _event_add(self, request: ca.EventAddRequest) -> Iterable[ca.Message]:
+    def _event_add(self, request: ca.EventAddRequest) -> Sequence[ca.Message]:
         head = request.header
         attachment = self._attachments[head.parameter1]
         if head.data_type not in ca.DBR_TYPES:
@@ -207,7 +207,7 @@ class Circuit(VirtualCircuit):
         subscription.take()
         return ()
 
-    def _event_cancel(self, request: ca.EventCancelRequest) -> Iterable[ca.Message]:
+    def _event_cancel(self, request: ca.EventCancelRequest) -> Sequence[ca.Message]:
         head = request.header
         self._unsubscribe(head.parameter2)
         return (ca.EventCancelResponse(head.data_type, head.parameter1, head.parameter2, head.data_count),)
@@ -219,15 +219,15 @@ class Circuit(VirtualCircuit):
             self.events.discard(subscription)
             attachment.channel.subscriptions.pop(subscription)
 
-    def _events_off(self, _: ca.EventsOffRequest) -> Iterable[ca.Message]:
+    def _events_off(self, _: ca.EventsOffRequest) -> Sequence[ca.Message]:
         self.events.is_held = True
         return ()
 
-    def _events_on(self, _: ca.EventsOnRequest) -> Iterable[ca.Message]:
+    def _events_on(self, _: ca.EventsOnRequest) -> Sequence[ca.Message]:
         self.events.release()
         return ()
 
-    def _clear_channel(self, request: ca.ClearChannelRequest) -> Iterable[ca.Message]:
+    def _clear_channel(self, request: ca.ClearChannelRequest) -> Sequence[ca.Message]:
         self._detach(request.sid)
         return (ca.ClearChannelResponse(request.sid, request.cid),)
 
@@ -236,7 +236,7 @@ class Circuit(VirtualCircuit):
         for subscription_id in list(attachment.subscriptions):
             self._unsubscribe(subscription_id)
 
-    def _write(self, request: Put) -> Iterable[ca.Message]:
+    def _write(self, request: Put) -> Sequence[ca.Message]:
         attachment = self._attachments[request.header.parameter1]
         pv = attachment.channel.pv
         if AccessRights.WRITE not in attachment.rights:
@@ -255,7 +255,7 @@ class Circuit(VirtualCircuit):
         )
         return ()
 
-    def _ended(self, request: Put, future: asyncio.Future[Outcome]) -> Iterable[ca.Message]:
+    def _ended(self, request: Put, future: asyncio.Future[Outcome]) -> Sequence[ca.Message]:
         outcome = _outcome(future)
         return self._put_answer(request, NORMAL if outcome.is_ok else _PUT_FAILED, outcome.message)
 
@@ -264,7 +264,7 @@ class Circuit(VirtualCircuit):
         if self.connected and request.header.parameter1 in self._attachments:
             self.events.answer(*answers)
 
-    def _put_answer(self, request: Put, status: int, reason: str) -> Iterable[ca.Message]:
+    def _put_answer(self, request: Put, status: int, reason: str) -> Sequence[ca.Message]:
         """Tell the client how its put ended; a plain one only if it failed, with the reason."""
         head = request.header
         if isinstance(request, ca.WriteNotifyRequest):

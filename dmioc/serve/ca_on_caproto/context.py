@@ -39,7 +39,6 @@ class ServerContext(Context):
         served_addresses: ``host:port`` of every TCP address; empty when not open.
     """
 
-    CircuitClass = Circuit
     circuits: set[Circuit]
 
     def __init__(self, engine: Puttable, prefix: str, rights: Rights, settings: CaSettings) -> None:
@@ -55,6 +54,11 @@ class ServerContext(Context):
         self._responders: list[asyncio.DatagramTransport] = []
         self._beacon_sockets: list[socket.socket] = []
         self._beacons: asyncio.Task[None] | None = None
+
+    @property
+    def tcp_port(self) -> int:
+        """The TCP port; 0 when never open."""
+        return self.port or 0
 
     def of_pv(self, name: str) -> Channel | None:
         """The channel of a PV by its name without prefix; None for what Channel Access does not serve."""
@@ -100,15 +104,14 @@ class ServerContext(Context):
         except ValueError as error:
             raise ConfigurationError(f"Channel Access: {error}") from error
         sockets = listening_sockets(settings.interfaces, udp_port, is_fixed=settings.port != 0)
-        tcp_port: int = sockets[0].getsockname()[1]
-        self.port = tcp_port
+        self.port = sockets[0].getsockname()[1]
         for sock in sockets:
             await self.server_accept_loop(sock)
         await self._answer_searches(udp_port, [host for host, _ in targets])
         self._beacon_sockets = [bound_udp(host, 0) for host in settings.interfaces]
-        beacons = Beacons(self._beacon_sockets, targets, tcp_port, period_s)
+        beacons = Beacons(self._beacon_sockets, targets, self.tcp_port, period_s)
         self._beacons = asyncio.get_running_loop().create_task(beacons.run(), name="CA beacons")
-        self.served_addresses = tuple(f"{host}:{tcp_port}" for host in settings.interfaces)
+        self.served_addresses = tuple(f"{host}:{self.port}" for host in settings.interfaces)
 
     async def close(self) -> None:
         """Close every connection and socket. Once more does nothing."""
@@ -144,7 +147,7 @@ class ServerContext(Context):
 
         The supervisor of a circuit: whatever goes wrong for one client ends its circuit and nothing else.
         """
-        circuit = self.CircuitClass(CircuitProtocol(ca.SERVER, addr, None), client, self)
+        circuit = Circuit(CircuitProtocol(ca.SERVER, addr, None), client, self)
         self.circuits.add(circuit)
         try:
             await circuit.run()

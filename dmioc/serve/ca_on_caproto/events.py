@@ -14,20 +14,19 @@ CHUNK_BYTES = 2**16
 _WAITING_TEXT_BYTES = 2**14
 """Most text of one PV that waits for a client that does not read."""
 
-AnswerFor = Callable[[Channel, int, int], Answer]
-"""What a client gets of a channel, by DBR type and count: the value, or an error if it may not read."""
+AnswerFor = Callable[[int, int], Answer]
+"""What a client gets of a channel now, by DBR type and count: the value, or an error if it may not read."""
 
 
 class Subscription:
     """One client's monitor of one channel.
 
     Attributes:
-        channel: what it is of.
         mask: DBE bits of the events that it wants.
         waiting: answers that were not sent yet; the oldest fall out.
     """
 
-    __slots__ = ("_answer", "_count", "_data_type", "_id", "_queue", "channel", "mask", "waiting")
+    __slots__ = ("_answer", "_count", "_data_type", "_id", "_queue", "mask", "waiting")
 
     def __init__(self, queue: EventQueue, channel: Channel, request: ca.EventAddRequest, answer: AnswerFor) -> None:
         self._queue = queue
@@ -35,7 +34,6 @@ class Subscription:
         self._data_type = request.header.data_type
         self._count = request.header.data_count
         self._id = request.header.parameter2
-        self.channel = channel
         self.mask = request.mask
         self.waiting: deque[Answer] = deque(
             maxlen=max(1, min(queue.backlog, _WAITING_TEXT_BYTES // channel.max_length))
@@ -43,7 +41,7 @@ class Subscription:
 
     def take(self) -> None:
         """Let the client have what the channel holds now."""
-        self.waiting.append(self._answer(self.channel, self._data_type, self._count))
+        self.waiting.append(self._answer(self._data_type, self._count))
         self._queue.add(self)
 
     def messages(self) -> list[ca.Message]:

@@ -13,6 +13,7 @@ from dmioc.catalogue.values import INT32_MAX, INT32_MIN
 from dmioc.engine.readings import Alarm, Reading
 from dmioc.model import Severity
 from dmioc.serve.ca_on_caproto.channels import (
+    ALARM_LIMITS,
     Channel,
     DoubleChannel,
     EnumChannel,
@@ -151,9 +152,7 @@ def _number_channel(pv: PV, name: str, rights: Rights, takes_puts: bool, rtyp: s
         "upper_ctrl_limit": high,
         "lower_ctrl_limit": low,
     }
-    alarm_limits = dict.fromkeys(
-        ("upper_alarm_limit", "upper_warning_limit", "lower_warning_limit", "lower_alarm_limit"), math.nan
-    )
+    alarm_limits = dict.fromkeys(ALARM_LIMITS, math.nan)
     if pv.kind is Kind.LONG:
         return LongChannel(pv, name, rights, takes_puts, value=0, reported_record_type=rtyp, **limits, **alarm_limits)
     return DoubleChannel(

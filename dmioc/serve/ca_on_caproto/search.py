@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import caproto as ca
 
@@ -37,8 +37,7 @@ class SearchResponder(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ready."""
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # which asyncio's own does not inherit
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """Searches came; most are for the PVs of others and are not even parsed."""
@@ -73,7 +72,9 @@ class SearchResponder(asyncio.DatagramProtocol):
                 version.header.data_type = _SEQUENCE_IS_VALID
                 version.header.parameter1 = command.header.parameter1
             elif isinstance(command, ca.SearchRequest) and self._context.find(command.name) is not None:
-                answers.append(ca.SearchResponse(self._context.port, None, command.cid, ca.DEFAULT_PROTOCOL_VERSION))
+                answers.append(
+                    ca.SearchResponse(self._context.tcp_port, None, command.cid, ca.DEFAULT_PROTOCOL_VERSION)
+                )
         return version, answers
 
 
