@@ -54,8 +54,10 @@ class GatewayDm:
         return dict(self.session("CAT").call("GET", "datasetsByExperiment", encoded(experiment), encoded(name)))
 
     def jobs(self, owner: str = "dmioc") -> list[dict[str, Any]]:
-        """Every job of the owner."""
-        return list(self.session("PROC").call("GET", "processingJobsByOwner", owner))
+        """Every job of the owner, complete."""
+        session = self.session("PROC")
+        rows = session.call("GET", "processingJobsByOwner", owner)
+        return [dict(session.call("GET", "processingJobsByOwner", owner, row["id"])) for row in rows]
 
     def upsert_workflow(self, document: dict[str, Any]) -> None:
         """Store a workflow."""

@@ -48,7 +48,17 @@ class GatewayProcess:
         self.lines = []
         with self.log_path.open("a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dmioc", "run", "--state", str(self.state), "--prefix", self.prefix, *self.arguments],
+                [
+                    sys.executable,
+                    "-m",
+                    "dmioc",
+                    "run",
+                    "--state",
+                    str(self.state),
+                    "--prefix",
+                    self.prefix,
+                    *self.arguments,
+                ],
                 env=os.environ | client_environment() | server_environment() | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -106,7 +116,9 @@ def _localdms_of(state: Path) -> Iterator[psutil.Process]:
 
 
 @contextmanager
-def running_gateway(state: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[GatewayProcess]:
+def running_gateway(
+    state: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> Iterator[GatewayProcess]:
     """A gateway for the time of a test or a module."""
     gateway = GatewayProcess(state, *arguments, environment=environment)
     try:

@@ -15,14 +15,27 @@ from dmioc.catalogue import Access, Kind, Slots, station_catalogue
 
 CATALOGUE = station_catalogue(Slots(daq=2, upload=2, workflow=4))
 COMMANDS = [pv.name for pv in CATALOGUE if pv.kind is Kind.COMMAND]
-NEED_DM = [name for name in COMMANDS if name not in ("JOB:Wait", "Refresh") and name.split(":")[-1] not in ("Wait", "Stop", "Abort")]
+NEED_DM = [
+    name
+    for name in COMMANDS
+    if name not in ("JOB:Wait", "Refresh") and name.split(":")[-1] not in ("Wait", "Stop", "Abort")
+]
 OUTCOME = {"CmdStatus", "CmdMessage", "CmdCount"}
 NOWHERE = "/does/not/exist"
 DATA = "/tmp"
 
 DAQ = {"DataDirectory": DATA, "DestDirectory": "", "Workflow": "", "WorkflowArgs": "", "Options": ""}
 UPL = {"SourcePath": DATA, "DestDirectory": "", "Workflow": "", "WorkflowArgs": "", "Options": "", "Mode": "Files"}
-WF = {"Name": "example-01", "Owner": "", "FilePath": "", "Args": "", "Arg1Key": "", "Arg1Value": "", "RequestID": "", "AttachID": ""}
+WF = {
+    "Name": "example-01",
+    "Owner": "",
+    "FilePath": "",
+    "Args": "",
+    "Arg1Key": "",
+    "Arg1Value": "",
+    "RequestID": "",
+    "AttachID": "",
+}
 NEW = {"New:Name": "fresh", "New:Type": "", "New:StartDate": "", "New:EndDate": ""}
 MD = {"Experiment": "", "RunUID": "0123456789", "Dataset": "", "JSON": '{"a": 1}'}
 
@@ -74,7 +87,11 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("EXP:New:Create", {"New:Name": "demo"}, ["demo", "exists"]),
     ("EXP:New:Create", {"New:Name": "a/b"}, ["a/b"]),
     ("EXP:New:Create", {"New:StartDate": "tomorrow"}, ["EXP:New:StartDate", "'tomorrow'", "2026-11-21"]),
-    ("EXP:New:Create", {"New:StartDate": "2026-11-21", "New:EndDate": "2026-11-20"}, ["2026-11-20", "before", "2026-11-21"]),
+    (
+        "EXP:New:Create",
+        {"New:StartDate": "2026-11-21", "New:EndDate": "2026-11-20"},
+        ["2026-11-20", "before", "2026-11-21"],
+    ),
     ("MD:Send", {"JSON": ""}, ["MD:JSON is empty"]),
     ("MD:Send", {"JSON": "{}"}, ["MD:JSON", "empty"]),
     ("MD:Send", {"JSON": "{"}, ["MD:JSON", "not JSON"]),
@@ -93,8 +110,22 @@ def group_of(name: str) -> str:
 
 def readbacks(ca: CaClient, group: str) -> dict[str, Any]:
     """Every readback of a group but the outcome of its commands, and those that follow the clock."""
-    moving = OUTCOME | {"Message", "Revision", "Heartbeat", "Uptime", "Requests", "RequestErrors", "Cpu", "Memory", "Fds"}
-    pvs = [pv for pv in CATALOGUE.group(group) if pv.kind.is_scalar and pv.access is Access.READ and pv.short_name not in moving]
+    moving = OUTCOME | {
+        "Message",
+        "Revision",
+        "Heartbeat",
+        "Uptime",
+        "Requests",
+        "RequestErrors",
+        "Cpu",
+        "Memory",
+        "Fds",
+    }
+    pvs = [
+        pv
+        for pv in CATALOGUE.group(group)
+        if pv.kind.is_scalar and pv.access is Access.READ and pv.short_name not in moving
+    ]
     return {pv.name: ca.get(pv.name) for pv in pvs}
 
 

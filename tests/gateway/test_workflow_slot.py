@@ -51,7 +51,14 @@ def test_job_without_input_fails_with_dms_words(ca: CaClient) -> None:
 
 
 def test_arguments_come_from_every_setpoint(ca: CaClient, file: Path) -> None:
-    ca.puts("WF2:", Name="example-01", FilePath=str(file), Args=json.dumps({"run_uid": "abc"}), Arg1Key="sample", Arg1Value="Si")
+    ca.puts(
+        "WF2:",
+        Name="example-01",
+        FilePath=str(file),
+        Args=json.dumps({"run_uid": "abc"}),
+        Arg1Key="sample",
+        Arg1Value="Si",
+    )
     assert ca.command("WF2:Run")[0] == "OK"
     ca.puts("WF2:", Args=json.dumps({"sample": "Ge"}))
     state, message = ca.command("WF2:Start")
