@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+ANY = "0.0.0.0"
 DEFAULT_PORT = 5064
 _LOCK = "lock"
 _SEARCH_S = 0.3
@@ -46,7 +47,7 @@ class ExitCode(IntEnum):
 def catalogue_of(settings: Settings) -> Catalogue:
     """The catalogue of a gateway with these settings; raises `ConfigurationError` for a prefix that cannot be."""
     slots = settings.slots
-    catalogue = station_catalogue(Slots(slots.daq, slots.upload, slots.workflow))
+    catalogue = station_catalogue(Slots(slots.daq, slots.upload, slots.workflow, slots.stream))
     check_prefix(settings.gateway.prefix, catalogue)
     return catalogue
 
@@ -123,7 +124,9 @@ async def _serve_ca(
         )
     dm = _dm(settings, child)
     closing.push_async_callback(dm.close)
-    gateway = Gateway(catalogue, dm, SystemClock(), settings.gateway.state_directory, settings.gateway.jobs_listed)
+    gateway = Gateway(
+        catalogue, dm, SystemClock(), settings.gateway.state_directory, settings.gateway.jobs_listed, prefix=prefix
+    )
     closing.push_async_callback(gateway.stop)
     server = CaServer(gateway, prefix, ca_settings)
     gateway.health.clients["CAClients"] = lambda: server.clients
@@ -172,13 +175,18 @@ def _local_child(settings: Settings, environment: Mapping[str, str]) -> LocalDmC
 
 def stage_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Variables by which the stages of workflows find this gateway's PVs (``design.md``, clients that ship with it)."""
-    addresses = settings.ca.interfaces or (LOOPBACK,)
+    addresses = client_addresses(settings)
     found = {} if "EPICS_CA_ADDR_LIST" in environment else {"EPICS_CA_ADDR_LIST": " ".join(addresses)}
     if found:
         found["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
     if settings.ca.port:
         found["EPICS_CA_SERVER_PORT"] = str(settings.ca.port)
     return {**environment, **found, "DMIOC_PREFIX": settings.gateway.prefix}
+
+
+def client_addresses(settings: Settings) -> tuple[str, ...]:
+    """Where a client on this host searches."""
+    return tuple(LOOPBACK if address == ANY else address for address in settings.ca.interfaces) or (LOOPBACK,)
 
 
 def _ca_settings(settings: Settings) -> CaSettings:
@@ -230,13 +238,13 @@ def banner(settings: Settings, server: CaServer, child: LocalDmChild | None) -> 
     """What a person reads when the gateway serves: where, what DM, and what to type next."""
     prefix = settings.gateway.prefix
     local = f"local DM in {child.directory}" if child else f"DM station {settings.dm.station}"
-    addresses = " ".join(settings.ca.interfaces or (LOOPBACK,))
     # Clients search at the UDP port; the TCP port they are then told may be another one.
-    port = f" EPICS_CA_SERVER_PORT={settings.ca.port}" if settings.ca.port not in (0, DEFAULT_PORT) else ""
+    server_port = _ca_settings(settings).server_port()
+    port = f" EPICS_CA_SERVER_PORT={server_port}" if server_port != DEFAULT_PORT else ""
     return [
         f"dmioc serves {prefix}* over Channel Access at {' '.join(server.addresses)}, with {local}.",
         "In another terminal:",
-        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={addresses.split()[0]}{port}",
+        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={client_addresses(settings)[0]}{port}",
         f"  caproto-get {prefix}State",
         "Every PV: dmioc pvs. Ctrl-C stops.",
     ]

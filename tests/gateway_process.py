@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,15 @@ class CaClient:
         assert pv.wait_for_connection(timeout=8.0), f"{self.prefix}{name} is not found"
         return pv
 
+    def connect(self, names: Iterable[str]) -> None:
+        """Connect to many PVs at once, which is faster than one after the other."""
+        import epics
+
+        missing = [name for name in names if name not in self._pvs]
+        self._pvs |= {name: epics.PV(self.prefix + name, auto_monitor=False) for name in missing}
+        for name in missing:
+            self.pv(name)
+
     def get(self, name: str) -> Any:
         """Value now; texts and enum labels as str."""
         pv = self.pv(name)
@@ -180,7 +189,7 @@ class CaClient:
     def outcome(self, name: str) -> tuple[str, str]:
         """``CmdStatus`` and ``CmdMessage`` of the group of a PV."""
         head, colon, _ = name.partition(":")
-        group = head + colon
+        group = head + colon if colon else ""
         return self.get(f"{group}CmdStatus"), self.get(f"{group}CmdMessage")
 
     def wait_for(self, name: str, is_right: Any, timeout_s: float = 10.0) -> Any:

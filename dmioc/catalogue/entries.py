@@ -78,11 +78,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """One column of a table, or one field of a structure.
 
     Attributes:
         name: its name and label.
-        kind: ``string``, ``int``, ``double``, or ``time``: ISO 8601 text of POSIX seconds.
+        kind: ``string``, ``int`` (32 bits), ``long`` (64 bits), ``double``, or ``time``: ISO 8601 text of POSIX seconds.
         source: attribute of the row's object in the engine.
     """
 
@@ -116,7 +116,7 @@ class PV:
             learned.
         alarm: the alarm rule in words, for the reference; the severities of states stand in ``states``.
         doc: more about it than fits into DESC.
-        columns: of a table.
+        columns: of a table; fields of a structure that shows no scalar PVs.
         type_id: normative type of a structure or a table over PVAccess.
     """
 

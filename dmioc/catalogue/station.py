@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dmioc.catalogue.entries import NAME_CHARACTERS, Catalogue
 from dmioc.catalogue.experiment import experiment, metadata
 from dmioc.catalogue.gateway import gateway
+from dmioc.catalogue.streams import stream_slot
 from dmioc.catalogue.transfers import daq_slot, transfer_lists, upload_slot
 from dmioc.catalogue.workflows import jobs, workflow_slot
 from dmioc.errors import ConfigurationError
@@ -19,6 +20,7 @@ class Slots:
     daq: int = 2
     upload: int = 2
     workflow: int = 4
+    stream: int = 2
 
 
 def station_catalogue(slots: Slots | None = None) -> Catalogue:
@@ -34,6 +36,7 @@ def station_catalogue(slots: Slots | None = None) -> Catalogue:
             *(pv for slot in range(1, slots.workflow + 1) for pv in workflow_slot(slot)),
             *jobs(),
             *metadata(),
+            *(pv for slot in range(1, slots.stream + 1) for pv in stream_slot(slot, slots.workflow)),
         )
     )
 

@@ -31,8 +31,9 @@ _DM_VARIABLES = {
 _EPICS_VARIABLES = {
     "interfaces": "EPICS_CAS_INTF_ADDR_LIST",
     "beacon_addresses": "EPICS_CAS_BEACON_ADDR_LIST",
-    "port": "EPICS_CA_SERVER_PORT",
 }
+"""Keys of ``[ca]`` and the variables of EPICS that stand in for them. The server reads EPICS_CA_SERVER_PORT itself: unlike a
+port that was set here, that one is not insisted on where another server of the host has it."""
 _LISTS = frozenset({"interfaces", "beacon_addresses"})
 
 Table = dict[str, dict[str, object]]

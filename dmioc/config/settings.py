@@ -45,6 +45,7 @@ class SlotSettings(_Section):
     daq: Count = Field(default=2, description="DAQ slots")
     upload: Count = Field(default=2, description="upload slots")
     workflow: Count = Field(default=4, description="workflow slots")
+    stream: Count = Field(default=2, description="streaming slots")
 
 
 class CaSettings(_Section):

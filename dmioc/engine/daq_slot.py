@@ -8,6 +8,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from dmioc.engine.commands import Command
+from dmioc.engine.objects import path_setpoint
 from dmioc.engine.transfer_slot import TransferSlot
 from dmioc.errors import CommandFailedError, DmRefusedError, DmUnreachableError, RefusedError
 from dmioc.model import Service, TransferKind
@@ -36,10 +37,7 @@ class DaqSlot(TransferSlot):
     async def start(self) -> str:
         """Command Start: attach to the active DAQ of the same experiment and directory, else start one."""
         async with self.lock:
-            store = self.core.store
-            directory = store.text(f"{self.group}DataDirectory")
-            if not directory:
-                raise RefusedError(f"{self.group}DataDirectory is empty: put the directory to watch")
+            directory = path_setpoint(self.core.store, f"{self.group}DataDirectory", "the directory to watch")
             options = self.options({})
             experiment = await self.experiment.confirmed()
             active = await self._active(experiment, directory)

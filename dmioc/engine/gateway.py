@@ -20,6 +20,7 @@ from dmioc.engine.polling import Poller
 from dmioc.engine.puts import CommandState, Outcome
 from dmioc.engine.saving import Saver
 from dmioc.engine.store import Store
+from dmioc.engine.stream_slot import StreamSlot
 from dmioc.engine.transfers import TransferBoard
 from dmioc.engine.upload_slot import UploadSlot
 from dmioc.engine.workflow_slot import WorkflowSlot
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 
     from dmioc.catalogue import Catalogue, Raw
     from dmioc.engine.ports import Clock, DmBackend, Sink, StructureSink
-    from dmioc.engine.puts import Origin, Snapshot
+    from dmioc.engine.puts import Origin, RpcAnswer, Snapshot
     from dmioc.engine.readings import Value
 
 JOURNAL = "journal.sqlite"
 _REFRESH_TIMEOUT_S = 60.0
 _PERIODS = frozenset({"PollPeriod", "IdlePollPeriod"})
 
-Slot = DaqSlot | UploadSlot | WorkflowSlot
+Slot = DaqSlot | UploadSlot | WorkflowSlot | StreamSlot
 
 
 class Gateway:
@@ -51,11 +52,14 @@ class Gateway:
         clock: time.
         directory: where autosave and journal are kept; must exist.
         jobs_listed: how many of the newest jobs are kept for ``JOB:List``.
+        prefix: before every PV's name, for workflows that are told the names of PVs.
 
     Raises `StateFileError` when the journal cannot be opened. To be made inside the running loop.
     """
 
-    def __init__(self, catalogue: Catalogue, dm: DmBackend, clock: Clock, directory: Path, jobs_listed: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, dm: DmBackend, clock: Clock, directory: Path, jobs_listed: int, *, prefix: str = ""
+    ) -> None:
         store = Store(catalogue, clock)
         messages = Messages(catalogue, store, clock)
         journal = Journal(directory / JOURNAL)
@@ -81,6 +85,12 @@ class Gateway:
         self.metadata = MetadataSender(self._core, self.experiment)
         self.health = Health(self._core)
         self._saver = Saver(self._core, directory, self._held)
+        save = self._saver.save_if_changed
+        self._stream_poller = self._slot_poller("jobs of streams", Service.PROC, lambda: self._stream_slots)
+        self._stream_slots = tuple(
+            StreamSlot(self._core, group, self.jobs, self._workflow_slots, prefix=prefix, save=save)
+            for group in self._groups("STR")
+        )
         self._tasks: list[asyncio.Task[None]] = []
         commands.register(Command("Refresh", self._refresh))
 
@@ -133,7 +143,7 @@ class Gateway:
 
     @property
     def _slots(self) -> tuple[Slot, ...]:
-        return (*self._daq_slots, *self._upload_slots, *self._workflow_slots)
+        return (*self._daq_slots, *self._upload_slots, *self._workflow_slots, *self._stream_slots)
 
     def _held(self) -> Mapping[str, Mapping[str, str]]:
         return {slot.group: held for slot in self._slots if (held := slot.held())}
@@ -141,7 +151,7 @@ class Gateway:
     @property
     def _pollers(self) -> tuple[Poller, ...]:
         boards = tuple(board.poller for board in self.boards)
-        slots = (self._daq_poller, self._upload_poller, self._job_poller)
+        slots = (self._daq_poller, self._upload_poller, self._job_poller, self._stream_poller)
         return (*self.experiment.pollers, *boards, *self.jobs.pollers, *slots)
 
     def restore(self) -> None:
@@ -161,12 +171,15 @@ class Gateway:
         """Start to poll, to beat and to save."""
         for poller in self._pollers:
             self._tasks.append(asyncio.create_task(poller.run(), name=f"poll {poller.question}"))
+        for slot in self._stream_slots:
+            self._tasks.append(asyncio.create_task(slot.run(), name=f"deadlines {slot.group}"))
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
         self._tasks.append(asyncio.create_task(self._saver.run(), name="autosave"))
 
     async def stop(self) -> None:
         """End commands as Interrupted, stop polling, save, and close the journal."""
         await self._core.commands.interrupt_all()
+        await asyncio.gather(*(slot.stop() for slot in self._stream_slots))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -202,6 +215,28 @@ class Gateway:
             self._core.commands.show_refusal(name, outcome)
             self._core.store.commit()
             return _ended(outcome)
+
+    def put_structure(self, name: str, fields: Mapping[str, object], origin: Origin) -> asyncio.Future[Outcome]:
+        """Take a put to a structure; see `dmioc.engine.puts.Puttable.put_structure`."""
+        slot = next((slot for slot in self._stream_slots if slot.report_name == name), None)
+        if slot is None:
+            return _ended(Outcome(CommandState.REFUSED, f"{name} is read-only"))
+        try:
+            changed = slot.put_report(fields, origin)
+        except RefusedError as error:
+            return _ended(Outcome(CommandState.REFUSED, str(error)))
+        return asyncio.ensure_future(self._saved()) if changed else _ended(Outcome(CommandState.OK))
+
+    async def _saved(self) -> Outcome:
+        """The outcome of a put that is to outlive a crash, once it is on disk."""
+        await self._saver.save_if_changed()
+        return Outcome(CommandState.OK)
+
+    async def call(self, method: str, arguments: Mapping[str, object], origin: Origin) -> RpcAnswer:
+        """Answer a query by name; see `dmioc.engine.puts.Puttable.call`."""
+        raise RefusedError(
+            f"{method} of {origin} is not answered: this version takes no queries ({len(arguments)} given)"
+        )
 
     def _put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
         pv = self.catalogue[name]

@@ -55,6 +55,7 @@ class JobBoard:
         self._jobs: dict[str, JobSummary] = {}
         self._position: dict[str, int] = {}
         self._length = 0
+        self._had_active = False
         self._lock = asyncio.Lock()
         self._rounds_begun = 0
         self._round_answered = 0
@@ -223,6 +224,10 @@ class JobBoard:
         running = sum(job.status in (Status.RUNNING, Status.ABORTING) for job in active)
         view = JobsView(len(active), pending, running, "No" if active else "Yes")
         publish_view(self._core.store, self._pvs, view, Shown(from_dm=True, alarms={}))
+        if active and not self._had_active:
+            # It sleeps for as long as nothing is active.
+            self._active_poller.wake()
+        self._had_active = bool(active)
         self._core.store.set_table(self._table.name, columns_of(self._table, self.newest()))
         self.changed.fire()
 

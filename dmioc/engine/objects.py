@@ -44,6 +44,19 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+def path_setpoint(store: Store, name: str, what: str) -> str:
+    """The path in a text PV: absolute, or in one of DM's forms for another host (``dm-protocol.md §4.3``).
+
+    Raises `RefusedError` for an empty or a relative one: DM would resolve it in a directory nobody knows.
+    """
+    path = store.text(name)
+    if not path:
+        raise RefusedError(f"{name} is empty: put {what}")
+    if not (path.startswith(("/", "@")) or "://" in path):
+        raise RefusedError(f"{name} takes an absolute path such as /data/scans, not {shown(path)}")
+    return path
+
+
 def merged(parts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """One set of arguments from several PVs; raises `RefusedError` for a key that stands in two of them.
 

@@ -31,6 +31,7 @@ class Saver:
         self._written: SavedState | None = None
         self._number = int(core.clock.now_s())
         self._failed = False
+        self._saving = asyncio.Lock()
         self._writing = threading.Lock()
 
     def restore(self) -> Mapping[str, Mapping[str, str]]:
@@ -70,6 +71,11 @@ class Saver:
 
     async def save_if_changed(self) -> None:
         """Write the state if it differs from what was written last; a disk that refuses is told once."""
+        # One at a time: an older state must not be written over a newer one.
+        async with self._saving:
+            await self._save_if_changed()
+
+    async def _save_if_changed(self) -> None:
         state = self._state()
         if state == self._written:
             return

@@ -115,11 +115,15 @@ class Store:
         self._base_tables[name] = TableReading(new, self._clock.now_s())
         self._stage_table(name)
 
-    def set_structure(self, name: str, fields: Mapping[str, Field]) -> None:
-        """Stage a structure that has fields of its own; nothing happens if they are as they were."""
+    def set_structure(self, name: str, fields: Mapping[str, Field], time_s: float | None = None) -> None:
+        """Stage a structure that has fields of its own, with the POSIX time of the event behind it (None: now).
+
+        Nothing happens if the fields are as they were.
+        """
         before = self._staged_structures.get(name) or self._shown_structures.get(name)
         if before is None or before.fields != fields:
-            self._staged_structures[name] = StructureReading(dict(fields), self._clock.now_s())
+            at_s = self._clock.now_s() if time_s is None else time_s
+            self._staged_structures[name] = StructureReading(dict(fields), at_s)
 
     def _stage_table(self, name: str) -> None:
         base = self._base_tables[name]

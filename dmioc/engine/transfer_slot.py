@@ -108,7 +108,7 @@ class TransferSlot:
         if transfer is not None and transfer.status.is_finished:
             counts = f"{transfer.files_done} of {transfer.files_total} files"
             text = f"{self._kind.value} {transfer.id} of {transfer.experiment}: {transfer.status.value}, {counts}"
-            self.core.messages.add(self.group, f"{text} {transfer.error}".strip(), transfer.status.severity)
+            self.core.messages.add(self.group, f"{text}: {transfer.error}".rstrip(": "), transfer.status.severity)
 
     def publish(self) -> None:
         """Stage the readbacks; the caller commits."""
@@ -208,7 +208,7 @@ class TransferSlot:
         line = self.stopped()
         if line is None or self.transfer is None or self.transfer.status is Status.DONE:
             return line
-        raise CommandFailedError(f"{line} {self.transfer.error}".strip())
+        raise CommandFailedError(f"{line}: {self.transfer.error}".rstrip(": "))
 
     async def wait_finished(self, check: Callable[[], str | None], what: str) -> str:
         """Wait for a check of the held transfer, at most ``WaitTimeout``."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmioc.engine.commands import Command
+from dmioc.engine.objects import path_setpoint
 from dmioc.engine.transfer_slot import TransferSlot
 from dmioc.errors import RefusedError
 from dmioc.model import TransferKind
@@ -38,9 +39,7 @@ class UploadSlot(TransferSlot):
         """Command Start: submit the upload."""
         async with self.lock:
             store = self.core.store
-            path = store.text(f"{self.group}SourcePath")
-            if not path:
-                raise RefusedError(f"{self.group}SourcePath is empty: put the file or directory to upload")
+            path = path_setpoint(store, f"{self.group}SourcePath", "the file or directory to upload")
             directory, file_name = await self._split(path)
             own: dict[str, object] = {"processingMode": store.label(f"{self.group}Mode").lower()}
             if file_name:

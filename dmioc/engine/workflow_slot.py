@@ -50,6 +50,7 @@ class WorkflowSlot:
         self._progress_s = 0.0
         self.job: Job | None = None
         self.changed = Signal()
+        self.listeners: list[Callable[[Job], None]] = []
         self._register()
         self.publish()
 
@@ -114,6 +115,8 @@ class WorkflowSlot:
         if job.summary.status is not Status.UNKNOWN or job.summary.status_word:
             self._board.take(job.summary)
         self.publish()
+        for listener in self.listeners:
+            listener(job)
         self.changed.fire()
 
     def _report_if_due(self, now_s: float) -> None:
@@ -169,8 +172,23 @@ class WorkflowSlot:
             self._take(answer)
         return True
 
-    def _submission(self) -> Submission:
-        """What the setpoints ask for; raises `RefusedError` naming the one that is wrong."""
+    def submission_for(self, source: str, arguments: Mapping[str, object], request_id: str) -> Submission:
+        """What the setpoints ask for, with arguments that another PV adds and a request id in place of ``RequestID``.
+
+        Raises `RefusedError` naming the setpoint that is wrong or gives one of the arguments too, and while another start runs.
+        """
+        self._check_idle()
+        return replace(self._submission({source: arguments}), request_id=request_id)
+
+    def _check_idle(self) -> None:
+        if self._starting:
+            raise RefusedError(f"busy: {self.group} is starting a job")
+
+    def _submission(self, added: Mapping[str, Mapping[str, object]] | None = None) -> Submission:
+        """What the setpoints ask for, and further arguments by the PV they come from.
+
+        Raises `RefusedError` naming the setpoint that is wrong.
+        """
         store, group = self._core.store, self.group
         name = store.text(f"{group}Name")
         if not name:
@@ -191,7 +209,7 @@ class WorkflowSlot:
         return Submission(
             owner=store.text(f"{group}Owner") or self._core.dm.owner,
             workflow=name,
-            arguments=merged(parts),
+            arguments=merged({**parts, **(added or {})}),
             request_id=store.text(f"{group}RequestID"),
             if_running=store.label(f"{group}IfRunning"),
             timeout_s=store.number(f"{group}WaitTimeout"),
@@ -200,15 +218,28 @@ class WorkflowSlot:
     async def start(self) -> str:
         """Command Start: submit the job, or attach to the one that the same RequestID started."""
         submission = self._submission()
+        job = await self.start_for(submission, lambda: False)
+        verb = "attached to job" if self._attached else "job"
+        return f"{verb} {job.summary.id} of {submission.workflow}"
+
+    async def start_for(self, submission: Submission, is_given_up: Callable[[], bool]) -> Job:
+        """Submit and hold the job; raises as `submit`.
+
+        Args:
+            submission: what is asked for.
+            is_given_up: whether who asked wants no job any more while others are waited for.
+        """
+        self._check_idle()
         self._given_up = False
         self._starting = True
         try:
-            job, attached = await submit(self._core, self._board, submission, self._lock, lambda: self._given_up)
+            job, attached = await submit(
+                self._core, self._board, submission, self._lock, lambda: self._given_up or is_given_up()
+            )
         finally:
             self._starting = False
         self.hold(job, attached=attached)
-        verb = "attached to job" if attached else "job"
-        return f"{verb} {job.summary.id} of {submission.workflow}"
+        return job
 
     async def run(self) -> str:
         """Command Run: submit the job and wait for its end."""

@@ -4,6 +4,7 @@ from dmioc.model.experiment import Experiment, NewExperiment
 from dmioc.model.job import REQUEST_ARGUMENT, Job, JobSummary, StageRun, Workflow
 from dmioc.model.service import Service
 from dmioc.model.status import Severity, Status
+from dmioc.model.stream_session import StreamState
 from dmioc.model.transfer import Transfer, TransferKind
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Severity",
     "StageRun",
     "Status",
+    "StreamState",
     "Transfer",
     "TransferKind",
     "Workflow",

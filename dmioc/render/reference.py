@@ -29,6 +29,7 @@ _TITLES = {
     "WF:": "The owner's workflows",
     "JOB:": "The owner's jobs",
     "MD:": "Metadata of runs",
+    "STR1:": "Streaming slots",
 }
 _SLOT = re.compile(r"([A-Z]+)([0-9]+):")
 _HEAD = ("PV", "type", "rw", "unit", "from", "meaning")
@@ -78,7 +79,7 @@ def _meaning(pv: PV) -> Iterator[str]:
     if pv.kind is Kind.ENUM:
         yield _shared_states(pv.states) or f"States: {_states(pv.states)}."
     if pv.columns:
-        yield f"Columns: {', '.join(map(_column, pv.columns))}."
+        yield f"{'Fields' if pv.kind is Kind.STRUCTURE else 'Columns'}: {', '.join(map(_column, pv.columns))}."
     yield from _settings(pv)
     if pv.alarm:
         yield f"Alarm: {pv.alarm}."

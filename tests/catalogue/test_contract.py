@@ -127,7 +127,20 @@ Status : enum{STATUS} r
 ID : string r
 Bytes : long r B
 
-[ EXP: DAQ1: DAQ2: UPL1: UPL2: WF1: WF2: WF3: WF4: JOB: MD:]
+[STR1: STR2:]
+State : enum{{Idle,Offered,Accepted,Ready,Streaming,Draining,Done,Failed,Aborted,Lost}} r
+Epoch Received Processed Missed Errors Heartbeat : long r
+Session JobID : string r
+WFSlot : long rw
+Source : text(256) rw saved
+Offer Begin End Abort : command rw
+ReadyTimeout HeartbeatTimeout DrainTimeout : double rw saved s
+HeartbeatAge : double r s
+Message Result Error : text r
+Report : structure{{session,epoch,seq,state,message,received,processed,missed,errors,heartbeat,result}} rw
+Command : structure{{session,epoch,seq,command,args}} r
+
+[ EXP: DAQ1: DAQ2: UPL1: UPL2: WF1: WF2: WF3: WF4: JOB: MD: STR1: STR2:]
 CmdStatus : enum{{None,Busy,OK,Refused,Failed,Interrupted}} r
 CmdMessage : text(1024) r
 CmdCount : long r
@@ -183,7 +196,7 @@ def as_promised(pv: PV, promise: Promise) -> Promise:
         kind=pv.kind.value,
         length=pv.length if promise.length else 0,
         parts=tuple(column.name for column in pv.columns)
-        if pv.kind is Kind.TABLE
+        if pv.kind in (Kind.TABLE, Kind.STRUCTURE)
         else pv.labels
         if pv.kind is Kind.ENUM
         else (),
@@ -241,10 +254,26 @@ def test_severities_of_the_alarm_rules() -> None:
     assert (gateway["Degraded"], gateway["Disconnected"]) == ("MINOR", "MAJOR")
 
 
+def test_severities_and_types_of_streaming() -> None:
+    severities = {state.label: state.severity.name for state in CATALOGUE["STR1:State"].states}
+    assert severities["Failed"] == severities["Lost"] == "MAJOR"
+    assert severities["Aborted"] == "MINOR"
+    assert {severities[label] for label in ("Idle", "Offered", "Ready", "Streaming", "Done")} == {"NO_ALARM"}
+    report, command = CATALOGUE["STR2:Report"], CATALOGUE["STR2:Command"]
+    assert (report.type_id, command.type_id) == ("dmioc:StreamReport:1.0", "dmioc:StreamCommand:1.0")
+    kinds = {column.name: column.kind for column in (*report.columns, *command.columns)}
+    assert kinds["epoch"] == "int"
+    assert {kinds[name] for name in ("seq", "received", "processed", "missed", "errors", "heartbeat")} == {"long"}
+    assert {kinds[name] for name in ("session", "state", "message", "result", "command", "args")} == {"string"}
+
+
 def test_number_of_slots_follows_the_settings() -> None:
-    groups = {pv.group for pv in station_catalogue(Slots(daq=1, upload=3, workflow=0))}
-    assert {"DAQ1:", "UPL3:"} <= groups
-    assert groups.isdisjoint({"DAQ2:", "UPL4:", "WF1:"})
+    catalogue = station_catalogue(Slots(daq=1, upload=3, workflow=2, stream=3))
+    groups = {pv.group for pv in catalogue}
+    assert {"DAQ1:", "UPL3:", "WF2:", "STR3:"} <= groups
+    assert groups.isdisjoint({"DAQ2:", "UPL4:", "WF3:", "STR4:"})
+    assert catalogue["STR3:WFSlot"].high == 2.0
+    assert "STR1:State" not in station_catalogue(Slots(stream=0))
 
 
 def test_what_comes_from_dm_says_from_which_service() -> None:

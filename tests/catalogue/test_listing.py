@@ -75,7 +75,7 @@ def test_every_format_ends_with_one_newline(format_name: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
-        ("heartbeat", ["Heartbeat"]),
+        ("pvCOUNT", ["PVCount"]),
         ("wf3:jobid", ["WF3:JobID"]),
         ("25idc:dm:wf3:jobid", ["WF3:JobID"]),
         (" WF3:JobID ", ["WF3:JobID"]),

@@ -7,12 +7,14 @@ import os
 import random
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from gateway_dm import GatewayDm, md5s
 from gateway_monitor import values, watched
 from gateway_process import CaClient, GatewayProcess
+from localdm_process import encoded, encoded_json
 from waiting import wait_until
 
 FILES = 2000
@@ -121,6 +123,8 @@ def test_every_byte_of_2000_files_arrives(ca: CaClient, dm: GatewayDm, data: Pat
     assert (ca.get("DAQ1:Status"), ca.get("DAQ1:StatusText"), ca.get("DAQ1:Rate")) == ("Done", "done", 0.0)
     check_counts(ca, "DAQ1:", FILES, data)
     assert ca.get("DAQ1:StartTime") < ca.get("DAQ1:EndTime")
+    ended = datetime.fromisoformat(ca.get("DAQ1:EndTime")).timestamp()
+    assert ca.metadata("DAQ1:Status")["timestamp"] == pytest.approx(ended, abs=0.002)
     assert ca.get("DAQ1:RunTime") > 0
     readbacks = [ca.get(f"DAQ1:{name}_RBV") for name in ("Experiment", "DataDirectory", "DestDirectory")]
     assert readbacks == ["demo", str(data), dest]
@@ -247,21 +251,29 @@ def test_stop_ends_a_wait(ca: CaClient, data: Path, dest: str) -> None:
     assert ca.command("DAQ1:Stop")[0] == "Refused"
 
 
+@pytest.fixture
+def rarely_polled(ca: CaClient) -> Iterator[None]:
+    """What is right now is not right by the next regular poll."""
+    ca.put("IdlePollPeriod", 600.0)
+    yield
+    ca.put("IdlePollPeriod", 1.0)
+
+
 @pytest.mark.parametrize("ending", ["", "/"])
-def test_second_start_attaches(ca: CaClient, data: Path, dest: str, ending: str) -> None:
+def test_second_start_attaches(ca: CaClient, rarely_polled: None, data: Path, dest: str, ending: str) -> None:
     start(ca, "DAQ1:", data, dest)
     assert ca.get("DAQ1:Attached") == 0
     ca.puts("DAQ2:", DataDirectory=f"{data}{ending}", DestDirectory=dest)
     state, message = ca.command("DAQ2:Start")
     assert state == "OK" and "attached" in message, message
     assert (ca.get("DAQ2:Attached"), ca.get("DAQ2:ID")) == (1, ca.get("DAQ1:ID"))
-    ca.wait_for("DAQ:Active", 1, timeout_s=0.5)
+    ca.wait_for("DAQ:Active", 1)
     (data / "file").write_bytes(b"seen by both")
     ca.wait_for("DAQ1:FilesDone", 1)
     ca.wait_for("DAQ2:FilesDone", 1)
     assert ca.command("DAQ2:Stop")[0] == "OK"
     ca.wait_for("DAQ1:Status", "Done")
-    ca.wait_for("DAQ:Active", 0, timeout_s=0.5)
+    ca.wait_for("DAQ:Active", 0)
 
 
 def test_start_again_in_the_same_slot_keeps_the_daq(ca: CaClient, data: Path, dest: str, tmp_path: Path) -> None:
@@ -317,6 +329,45 @@ def test_daq_without_files_is_an_alarm(ca: CaClient, data: Path, dest: str) -> N
         wait_until(lambda: ca.severity("DAQ1:FilesTotal") == 0, what="no alarm once there is a file")
     finally:
         ca.put("NoFilesAfter", 600.0)
+
+
+def test_no_progress_is_an_alarm(ca: CaClient, data: Path, dest: str) -> None:
+    ca.put("NoProgressAfter", 0.5)
+    try:
+        start(ca, "DAQ1:", data, dest)
+        with (data / "grows").open("ab", buffering=0) as file:
+
+            def is_late() -> bool:
+                file.write(b"more, so that the file is never whole")
+                seen = ca.metadata("DAQ1:Status")
+                return (seen["severity"], seen["status"]) == (2, 10)
+
+            wait_until(is_late, what="MAJOR/TIMEOUT on Status")
+            assert (ca.get("DAQ1:Status"), ca.get("DAQ1:FilesWaiting")) == ("Running", 1)
+        wait_until(lambda: ca.severity("DAQ1:Status") == 0, what="no alarm once the file is stored")
+    finally:
+        ca.put("NoProgressAfter", 3600.0)
+
+
+def test_daq_started_elsewhere_is_counted_and_attached(
+    ca: CaClient, dm: GatewayDm, rarely_polled: None, data: Path, dest: str
+) -> None:
+    (data / "first").write_bytes(b"there before")
+    info = {"destDirectory": dest, "processExistingFiles": True}
+    daq = dm.session("DAQ").call(
+        "POST",
+        "experimentsByName",
+        encoded("demo"),
+        "startDaq",
+        encoded(str(data)),
+        query={"taskInfo": encoded_json(info)},
+    )
+    assert ca.command("Refresh")[0] == "OK"
+    assert ca.get("DAQ:Active") == 1
+    ca.puts("DAQ1:", **(IDLE | {"DataDirectory": str(data), "DestDirectory": "", "ExpectFile": "first"}))
+    assert ca.command("DAQ1:Start")[0] == "OK"
+    assert (ca.get("DAQ1:ID"), ca.get("DAQ1:Attached"), ca.get("DAQ1:DestDirectory_RBV")) == (daq["id"], 1, dest)
+    assert ca.command("DAQ1:Wait")[0] == "OK"
 
 
 def test_options_are_passed_on(ca: CaClient, data: Path, dest: str) -> None:

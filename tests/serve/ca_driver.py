@@ -13,11 +13,11 @@ import logging
 import resource
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 from dmioc.catalogue import PV, Catalogue, Kind, Raw, coerce, station_catalogue
-from dmioc.engine.ports import Sink, TableSink
-from dmioc.engine.puts import CommandState, Origin, Outcome, Snapshot
+from dmioc.engine.ports import Sink
+from dmioc.engine.puts import CommandState, Origin, Outcome, Puttable, Snapshot
 from dmioc.engine.readings import Alarm, Reading, Value
 from dmioc.errors import RefusedError
 from dmioc.model import Severity
@@ -25,7 +25,7 @@ from dmioc.serve.ca import CaServer, CaSettings, prefix_is_served
 
 
 class RememberingEngine:
-    """A `Puttable` without DM."""
+    """What a CA server uses of a `Puttable`, without DM."""
 
     def __init__(self) -> None:
         self.catalogue: Catalogue = station_catalogue()
@@ -40,9 +40,6 @@ class RememberingEngine:
 
     def add_sink(self, sink: Sink) -> None:
         self._sinks.append(sink)
-
-    def add_table_sink(self, sink: TableSink) -> None:
-        """Channel Access has no tables."""
 
     def publish(self, name: str, reading: Reading) -> None:
         self._revision += 1
@@ -80,6 +77,11 @@ class RememberingEngine:
             future.set_result(Outcome(CommandState(state), message))
 
 
+def own_server(settings: CaSettings) -> CaServer:
+    """A server in this process under the prefix ``OWN:``."""
+    return CaServer(cast(Puttable, RememberingEngine()), "OWN:", settings)
+
+
 class Driver:
     """What the requests do."""
 
@@ -92,7 +94,7 @@ class Driver:
         self.server = self._new_server()
 
     def _new_server(self) -> CaServer:
-        return CaServer(self.engine, self.prefix, self.settings, self._rights)
+        return CaServer(cast(Puttable, self.engine), self.prefix, self.settings, self._rights)
 
     def _rights(self, pv: PV, user: str, host: str) -> tuple[bool, bool]:
         return pv.name not in self.hidden, pv.writable and pv.name not in self.locked

@@ -21,12 +21,14 @@ _DRIVER = Path(__file__).with_name("ca_driver.py")
 class CaProcess:
     """A running ``ca_driver.py`` under a random prefix."""
 
+    driver = _DRIVER
+
     def __init__(self, log_path: Path, port: int = 0) -> None:
         self.prefix = f"T{secrets.token_hex(3)}:"
         self.log_path = log_path
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(_DRIVER), self.prefix, str(port)],
+                [sys.executable, str(self.driver), self.prefix, str(port)],
                 env=os.environ | client_environment() | server_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

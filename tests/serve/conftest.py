@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from ca_process import CaProcess, RawClient
+from pva_client import PvaContext
+from pva_process import PvaProcess
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +47,18 @@ def raw(ca: CaProcess) -> Iterator[RawClient]:
     client = RawClient(ca.addresses[0])
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module")
+def pva(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PvaProcess]:
+    """A PVA server in a process of its own, at the ports that clients of this pytest process look at; for one module, as `ca`."""
+    process = PvaProcess(tmp_path_factory.mktemp("pva") / "server.log")
+    yield process
+    assert process.stop() == 0, process.log()
+
+
+@pytest.fixture(scope="module")
+def context(pva: PvaProcess) -> Iterator[PvaContext]:
+    """p4p's thread client."""
+    with PvaContext() as client:
+        yield client

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from ca_process import CaProcess, RawClient
 from waiting import wait_until
 
@@ -161,6 +162,11 @@ def test_a_client_that_asks_and_does_not_read(ca: CaProcess, raw: RawClient) -> 
     raw.receive(23)
     growth_bytes = ca.ask("figures")["rss_bytes"] - before
     assert growth_bytes < 10_000_000
+    greedy.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):  # since nothing is read from it either
+        greedy.sock.sendall(struct.pack(">HHHHII", 15, 0, 4, 0, sid, 1) * 3_000_000)
+    assert ca.ask("figures")["rss_bytes"] - before < 10_000_000
+    greedy.sock.settimeout(5)
     for _ in range(20):
         assert greedy.receive().count == 1048576
     greedy.close()

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ca_driver import RememberingEngine
+from ca_driver import own_server
 from ca_process import CaProcess, RawClient
 from epics_environment import epics_ports
 from waiting import wait_until
 
 from dmioc.errors import ConfigurationError
-from dmioc.serve.ca import CaServer, CaSettings, prefix_is_served
+from dmioc.serve.ca import CaSettings, prefix_is_served
 
 HEADER = ">HHHHII"
 
@@ -122,7 +122,7 @@ def test_beacons_are_sent(ca: CaProcess) -> None:
             ears.bind(("127.0.0.1", 0))
             ears.setblocking(False)
             settings = CaSettings(beacon_addresses=(f"127.0.0.1:{ears.getsockname()[1]}",))
-            server = CaServer(RememberingEngine(), "OWN:", settings)
+            server = own_server(settings)
             await server.start()
             port = int(server.addresses[0].split(":")[1])
             loop = asyncio.get_running_loop()
@@ -138,12 +138,12 @@ def test_beacons_are_sent(ca: CaProcess) -> None:
 
 def test_a_taken_tcp_port_is_fallen_back_from_only_if_none_was_asked_for(ca: CaProcess) -> None:
     async def main() -> None:
-        fallen = CaServer(RememberingEngine(), "OWN:", CaSettings())
+        fallen = own_server(CaSettings())
         await fallen.start()
         assert fallen.addresses[0] != ca.addresses[0]
         await fallen.stop()
         await fallen.stop()
-        fixed = CaServer(RememberingEngine(), "OWN:", CaSettings(port=epics_ports().ca_server))
+        fixed = own_server(CaSettings(port=epics_ports().ca_server))
         with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{epics_ports().ca_server} \(TCP\)"):
             await fixed.start()
 
@@ -160,7 +160,7 @@ def test_a_taken_tcp_port_is_fallen_back_from_only_if_none_was_asked_for(ca: CaP
 )
 def test_what_cannot_be_listened_on_is_named(repeater: None, settings: CaSettings, message: str) -> None:
     async def main() -> None:
-        server = CaServer(RememberingEngine(), "OWN:", settings)
+        server = own_server(settings)
         with pytest.raises(ConfigurationError, match=message):
             await server.start()
         assert server.clients == 0 and server.addresses == ()

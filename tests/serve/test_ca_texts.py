@@ -126,7 +126,11 @@ def test_pyepics_with_its_own_count_and_with_the_full_one(ca: CaProcess, open_pv
             got = pv.get(use_monitor=False)
             assert bytes(bytearray(got)).rstrip(b"\0").decode() == text
     wait_until(lambda: seen and seen[-1] == "end", what="the last text is seen")
-    assert seen[-5:-2] == ["a rather long directory name", "short", ""]  # before them perhaps the value at the connection
+    assert seen[-5:-2] == [
+        "a rather long directory name",
+        "short",
+        "",
+    ]  # before them perhaps the value at the connection
     assert full.get(as_string=True) == "end"
     assert open_pv("UPL1:SourcePath").put("", wait=True) == 1
 

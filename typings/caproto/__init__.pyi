@@ -1,6 +1,6 @@
 # The parts of caproto 1.3.0 that dmioc.serve.ca uses; caproto itself is not annotated.
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import BigEndianStructure
 from enum import Enum, IntEnum, IntFlag
 from logging import Logger
@@ -16,6 +16,9 @@ class ChannelType(IntEnum):
     CHAR = 4
     LONG = 5
     DOUBLE = 6
+    STS_STRING = 7
+    GR_STRING = 21
+    CTRL_STRING = 28
     CTRL_DOUBLE = 34
     STSACK_STRING = 37
     CLASS_NAME = 38
@@ -78,7 +81,6 @@ class TimeStamp(BigEndianStructure):
 class _Array:
     def tobytes(self) -> bytes: ...
     def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Any]: ...
     def __getitem__(self, index: int) -> Any: ...
 
 class DbrStringArray(_Array):
@@ -256,6 +258,7 @@ class ServerChannel:
     name: str
     cid: int
     sid: int
+    def __init__(self, name: str, circuit: VirtualCircuit, cid: int) -> None: ...
 
 class VirtualCircuit:
     our_role: Role

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,7 @@ _SCRIPT = str(Path(__file__).with_name("copy_worker.py"))
 _LINE_LIMIT_BYTES = 64 << 20
 _MAX_BATCHES = 4
 _MAX_BYTES = 64 << 20
-_ALWAYS_BATCHES = 2
-_END_S = 1.0
+_END_S = 0.5
 
 
 class WorkerLostError(Exception):
@@ -61,9 +61,11 @@ class CopyRequest:
 class Worker:
     """One copy process and the batches it has in hand."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, on_room: Callable[[], None]) -> None:
         self._process = process
+        self._on_room = on_room
         self._answers: dict[int, asyncio.Future[list[tuple[str, str]]]] = {}
+        self._size_bytes: dict[int, int] = {}
         self._numbers = itertools.count()
         self.batches = 0
         self.bytes = 0
@@ -71,18 +73,18 @@ class Worker:
 
     @property
     def is_free(self) -> bool:
-        """Whether it should be given another batch: it always has the next one at hand, but not much more."""
-        if self.batches < _ALWAYS_BATCHES:
-            return True
+        """Whether it should be given another batch: it has the next one at hand, but none behind a large file."""
         return self.batches < _MAX_BATCHES and self.bytes < _MAX_BYTES
 
-    async def copy(self, request: CopyRequest) -> list[tuple[str, str]]:
+    async def copy(self, request: CopyRequest, size_bytes: int) -> list[tuple[str, str]]:
         """Outcome and text of each file, in order; raises `WorkerLostError`."""
         if self.lost or self._process.stdin is None:
             raise WorkerLostError
         number = next(self._numbers)
         answer: asyncio.Future[list[tuple[str, str]]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
+        self._size_bytes[number] = size_bytes
+        self.bytes += size_bytes
         try:
             self._process.stdin.write(request.line(number))
             await self._process.stdin.drain()
@@ -91,6 +93,10 @@ class Worker:
             raise WorkerLostError from None
         finally:
             self._answers.pop(number, None)
+            self._copied(number)
+
+    def _copied(self, number: int) -> None:
+        self.bytes -= self._size_bytes.pop(number, 0)
 
     async def read_answers(self) -> None:
         """Hand out the answers until the process ends; then its batches are lost."""
@@ -105,6 +111,10 @@ class Worker:
                     answer.set_exception(WorkerLostError())
 
     def _hand_out(self, message: dict[str, Any]) -> None:
+        if "results" not in message:
+            self._copied(message["batch"])
+            self._on_room()
+            return
         answer = self._answers.get(message["batch"])
         if answer is not None and not answer.done():
             answer.set_result([(outcome, text) for outcome, text in message["results"]])
@@ -154,10 +164,9 @@ class CopyPool:
                 self._wake()  # the turn was given to this one, who no longer wants it
             raise
 
-    def release(self, worker: Worker, size_bytes: int) -> None:
-        """The batch of so many bytes is over, or was not needed."""
+    def release(self, worker: Worker) -> None:
+        """The batch is over, or was not needed."""
         worker.batches -= 1
-        worker.bytes -= size_bytes
         self._wake()
 
     def _wake(self) -> None:
@@ -170,8 +179,8 @@ class CopyPool:
     async def _start_missing(self) -> None:
         async with self._starting:
             self._workers = [worker for worker in self._workers if not worker.lost]
-            while len(self._workers) < self._size and not self._closed:
-                self._workers.append(await self._start_worker())
+            missing = 0 if self._closed else self._size - len(self._workers)
+            self._workers += await asyncio.gather(*(self._start_worker() for _ in range(missing)))
 
     async def warm(self) -> None:
         """Start the processes before the first batch."""
@@ -187,7 +196,7 @@ class CopyPool:
             limit=_LINE_LIMIT_BYTES,
         )
         make_way(process.pid, COPY_NICENESS)
-        worker = Worker(process)
+        worker = Worker(process, self._wake)
         reader = asyncio.create_task(worker.read_answers(), name="copy-answers")
         self._readers.add(reader)
         reader.add_done_callback(lambda done: self._worker_ended(worker, done))
@@ -203,8 +212,9 @@ class CopyPool:
     async def close(self) -> None:
         """End all processes at once; what they have in hand is lost."""
         self._closed = True
-        for worker in self._workers:
-            worker.kill()
+        async with self._starting:
+            for worker in self._workers:
+                worker.kill()
         if self._workers:
             await asyncio.wait([asyncio.create_task(worker.wait()) for worker in self._workers], timeout=_END_S)
         if self._readers:

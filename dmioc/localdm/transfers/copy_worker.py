@@ -6,6 +6,7 @@ library only and nothing of dmioc. One JSON object a line each way.
 Request: ``{"batch", "source", "target", "staging", "tree", "transfer", "checksum", "sync_names", "files"}``; a file is
 ``[path, size_bytes, modified_ns, known_md5]`` with the path relative to ``source``. Answer: ``{"batch", "results"}``
 with ``[outcome, text]`` for each file in order; the text is the MD5 of a stored file and the reason of a failed one.
+``{"batch"}`` alone says that a large batch is copied and has only to be made durable.
 
 A file is written under a temporary name in ``staging`` (on the file system of ``target``), made durable, and renamed:
 a name in ``target`` never shows a torn file. Copying runs ahead in one thread while another makes durable whatever is
@@ -35,6 +36,9 @@ ONE_READ_BYTES = 4 << 20
 CHUNK_BYTES = 1 << 20
 WRITEBACK_BYTES = 8 << 20
 """A large file is pushed to the disk in steps of this size while it is copied, so that its fsync waits little."""
+LARGE_BATCH_BYTES = 32 << 20
+"""A batch of this size is reported when it is copied and not yet durable, so that the next one can come."""
+KNOWN_FOLDERS = 100_000
 FSYNC_EACH = 24
 """Up to this many files are made durable one by one; more by one ``syncfs``."""
 
@@ -161,6 +165,8 @@ class Copier:
         folder = os.path.dirname(temporary if batch.tree else f"{batch.target}/{name}")
         if folder not in self._made:
             os.makedirs(folder, exist_ok=True)
+            if len(self._made) >= KNOWN_FOLDERS:
+                self._made.clear()
             self._made.add(folder)
         mode = stat.S_IMODE(status.st_mode) & 0o777 | 0o600
         if batch.tree:
@@ -351,8 +357,13 @@ def rename(temporary: str, final: str) -> None:
 
 
 def answer(batch: Batch) -> None:
-    """Write the answer line of a batch; ends the process when the parent is gone."""
-    line = json.dumps({"batch": batch.number, "results": batch.results}, separators=(",", ":")).encode() + b"\n"
+    """Write the answer line of a batch."""
+    write_line({"batch": batch.number, "results": batch.results})
+
+
+def write_line(fields: dict[str, object]) -> None:
+    """Write one line to the parent; ends the process when that is gone."""
+    line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
     try:
         write_all(1, memoryview(line))
     except BrokenPipeError:
@@ -405,6 +416,8 @@ def serve() -> None:
         if requests.lines:
             batch = parse_batch(requests.lines.popleft())
             copier.copy(batch)
+            if sum(size_bytes for _, size_bytes, _, _ in batch.files) >= LARGE_BATCH_BYTES:
+                write_line({"batch": batch.number})
             syncer.put(batch)
 
 

@@ -12,7 +12,7 @@ from dmioc.localdm.transfers.file_table import Observed
 from dmioc.localdm.transfers.keeping import Parts
 from dmioc.localdm.transfers.records import DONE, TransferRecord
 from dmioc.localdm.transfers.scan import Walk
-from dmioc.localdm.transfers.transfer import Transfer
+from dmioc.localdm.transfers.transfer import Outcome, Transfer
 from dmioc.localdm.transfers.watch import Happened, TreeWatch
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Daq(Transfer):
             self.parts.store.mark, record.number, record.status, record.stopping, record.baseline_known
         )
 
-    async def work(self) -> None:
+    async def work(self) -> Outcome:
         """Take files until stopped or until the run time is over, then what is there, then end."""
         await self._begin_watch()
         await self._walk_all()
@@ -119,7 +119,7 @@ class Daq(Transfer):
         await self.drain(self.parts.settings.stop_wait_s)
         if self.record.task.upload_on_exit:
             await self._on_exit(self.record)
-        self.record.status = DONE
+        return Outcome(DONE)
 
     def _end_watch(self) -> None:
         if self._watch is not None:

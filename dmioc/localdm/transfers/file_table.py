@@ -46,6 +46,8 @@ class FileEntry:
     known_md5: str = ""
 
 
+LARGE_BYTES = 16 << 20
+"""From this size on a file is large: it takes turns with the small ones."""
 UNKNOWN_SIZE = -1
 """Size of a stored file whose source is gone: whatever appears there next is new."""
 
@@ -58,6 +60,8 @@ class FileTable:
         self._files: dict[str, FileEntry] = {}
         self._settling: deque[tuple[float, str]] = deque()
         self._ready: deque[str] = deque()
+        self._ready_large: deque[str] = deque()
+        self._large_next = False
         self._counts = [0] * len(Phase)
         self.errors: dict[str, str] = {}
         self.processed_bytes = 0
@@ -151,7 +155,7 @@ class FileTable:
 
     def _make_ready(self, path: str, entry: FileEntry) -> None:
         self._move(entry, Phase.READY)
-        self._ready.append(path)
+        (self._ready_large if entry.size_bytes >= LARGE_BYTES else self._ready).append(path)
 
     def _settle(self, path: str, entry: FileEntry, now_s: float) -> None:
         self._move(entry, Phase.SETTLING)
@@ -195,18 +199,26 @@ class FileTable:
             self._settle(path, entry, now_s)
 
     def take_ready(self, max_files: int, max_bytes: int) -> list[tuple[str, FileEntry]]:
-        """The next files to copy, at least one if any is ready; they are COPYING from now on."""
+        """The next files to copy, at least one if any is ready; they are COPYING from now on.
+
+        Small and large files take turns, so that neither kind waits for all of the other.
+        """
+        self._large_next = not self._large_next
+        queues = (self._ready_large, self._ready) if self._large_next else (self._ready, self._ready_large)
+        return self._take(queues[0], max_files, max_bytes) or self._take(queues[1], max_files, max_bytes)
+
+    def _take(self, ready: deque[str], max_files: int, max_bytes: int) -> list[tuple[str, FileEntry]]:
         batch: list[tuple[str, FileEntry]] = []
         total_bytes = 0
-        while self._ready and len(batch) < max_files:
-            entry = self._files.get(self._ready[0])
+        while ready and len(batch) < max_files:
+            entry = self._files.get(ready[0])
             if entry is None or entry.phase is not Phase.READY:
-                self._ready.popleft()
+                ready.popleft()
                 continue
             total_bytes += entry.size_bytes
             if batch and total_bytes > max_bytes:
                 break
-            path = self._ready.popleft()
+            path = ready.popleft()
             self._move(entry, Phase.COPYING)
             entry.touched = False
             batch.append((path, entry))

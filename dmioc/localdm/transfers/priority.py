@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 COPY_NICENESS = 2
 WATCH_NICENESS = 10
 

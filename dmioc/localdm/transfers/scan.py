@@ -88,9 +88,10 @@ class Tree:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return self._judge(path, status, settled_before_ns, walk)
+        return self.judge(path, status, settled_before_ns, walk)
 
-    def _judge(self, path: str, status: os.stat_result, settled_before_ns: int, walk: Walk) -> Observed | None:
+    def judge(self, path: str, status: os.stat_result, settled_before_ns: int, walk: Walk) -> Observed | None:
+        """The file of that status as it is taken, None when it is not; one last written before is settled."""
         if stat.S_ISLNK(status.st_mode):
             target = self._link_target(path)
             if target is None:
@@ -123,20 +124,17 @@ class Tree:
         walk = walk or Walk()
         settled_before_ns = self._settled_before_ns()
         for path in paths:
-            try:
-                status = os.lstat(f"{self.root}/{path}")
-            except OSError:
-                found.append((path, None))
-                continue
-            found.append((path, self._judge(path, status, settled_before_ns, walk)))
+            status = self.status(path)
+            seen = None if status is None else self.judge(path, status, settled_before_ns, walk)
+            found.append((path, seen))
         return found
 
-    def is_folder(self, path: str) -> bool:
-        """Whether the relative path itself is a directory, not a link to one."""
+    def status(self, path: str) -> os.stat_result | None:
+        """The status of what a relative path names, a link itself, None for nothing."""
         try:
-            return stat.S_ISDIR(os.lstat(f"{self.root}/{path}").st_mode)
+            return os.lstat(f"{self.root}/{path}")
         except OSError:
-            return False
+            return None
 
     def is_real_folder(self, folder: str) -> bool:
         """Whether a relative path is a directory of this tree that walks enter: no link and no hidden part in it."""

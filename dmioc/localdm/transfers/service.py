@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 _CLOCK_REALTIME_COARSE = 5
 """Linux' clock of file change times, which the time module does not name."""
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0002
 _TICK_S = 0.002
 _THREADS = 4
-_STOP_S = 1.5
+_STOP_S = 0.6
 _NAMES = {DAQ: "DAQ", UPLOAD: "Upload"}
 
 
@@ -135,6 +135,9 @@ class Transfers:
         await asyncio.wait([ended], timeout=_STOP_S)
 
     def _launch(self, record: TransferRecord) -> Transfer:
+        warming = asyncio.create_task(self._parts.pool.warm(), name="copy-pool-warm")
+        self._tasks.add(warming)
+        warming.add_done_callback(self._tasks.discard)
         if record.kind == DAQ:
             transfer: Transfer = Daq(record, self._parts, self._upload_on_exit)
         else:
@@ -150,7 +153,7 @@ class Transfers:
         if task.cancelled():
             return
         record = transfer.record
-        self._entries[record.id] = Finished(record.number, record.kind, True, transfer.as_dict())
+        self._entries[record.id] = Finished(record.number, record.kind, True, transfer.final or transfer.as_dict())
         self._forget_oldest()
         if (problem := task.exception()) is not None:
             logger.error("the record of %s %s could not be saved: %s", record.kind, record.id, problem)

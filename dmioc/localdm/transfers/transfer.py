@@ -8,7 +8,8 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 from dmioc.localdm.answers import DmAnswerNo
 from dmioc.localdm.transfers import copy_worker
@@ -24,6 +25,13 @@ logger = logging.getLogger(__name__)
 _LOOKS_AT_ONCE = 500
 _SETTLE_STEP_S = 0.02
 _MAX_ATTEMPTS = 5
+
+
+class Outcome(NamedTuple):
+    """How a transfer ended: the status, and a text when something is to be said."""
+
+    status: str
+    error_message: str = ""
 
 
 class Transfer:
@@ -46,6 +54,7 @@ class Transfer:
         self._settling = asyncio.Event()
         self._progress = asyncio.Event()
         self.ended = False
+        self.final: dict[str, object] | None = None
 
     @property
     def is_active(self) -> bool:
@@ -56,8 +65,8 @@ class Transfer:
         """DM's record of it as it is now."""
         return self.record.as_dict(self.table, len(self._skipped), self.parts.settings.errors_kept)
 
-    async def work(self) -> None:
-        """Find the files and see them through; sets the record's status to a final one."""
+    async def work(self) -> Outcome:
+        """Find the files and see them through; the answer is how it ends."""
         raise NotImplementedError
 
     def interrupt(self) -> None:
@@ -77,25 +86,25 @@ class Transfer:
                     group.create_task(self._settle(), name="transfer-settle"),
                     group.create_task(self.keeper.run(), name="transfer-keep"),
                 ]
-                await self.work()
+                outcome = await self.work()
                 for helper in helpers:
                     helper.cancel()
-            await self.finish()
+            await self._finish(outcome)
         except Exception as problem:
             cause = _first(problem)
             expected = isinstance(cause, (OSError, DmAnswerNo))
             logger.error("%s %s failed: %s", self.record.kind, self.record.id, cause, exc_info=not expected)
-            self.record.status = FAILED
-            self.record.error_message = f"{type(cause).__name__}: {cause}"
-            await self.finish()
+            await self._finish(Outcome(FAILED, f"{type(cause).__name__}: {cause}"))
         finally:
             self.interrupt()
 
-    async def finish(self) -> None:
-        """Put the final record on disk."""
-        self.record.ended_s = time.time()
+    async def _finish(self, outcome: Outcome) -> None:
+        """Put the final record on disk; clients see it when it is there."""
+        ended_s = time.time()
         await self.parts.in_thread(shutil.rmtree, self.record.staging, ignore_errors=True)
-        await self.parts.in_thread(self.parts.store.finish, self.record.number, self.record.status, self.as_dict())
+        record = replace(self.record, status=outcome.status, error_message=outcome.error_message, ended_s=ended_s)
+        self.final = record.as_dict(self.table, len(self._skipped), self.parts.settings.errors_kept)
+        await self.parts.in_thread(self.parts.store.finish, record.number, record.status, self.final)
 
     async def _restore(self) -> None:
         """Take up the states of an earlier life and remove its temporary files."""
@@ -222,10 +231,9 @@ class Transfer:
             batch = self.table.take_ready(settings.batch_files, settings.batch_bytes)
             size_bytes = sum(entry.size_bytes for _, entry in batch)
             if not batch:
-                self.parts.pool.release(worker, 0)
+                self.parts.pool.release(worker)
                 self._ready.clear()
                 continue
-            worker.bytes += size_bytes
             group.create_task(self._copy(worker, batch, size_bytes), name="transfer-copy")
 
     def _request(self, batch: list[tuple[str, FileEntry]]) -> CopyRequest:
@@ -246,7 +254,7 @@ class Transfer:
     async def _copy(self, worker: Worker, batch: list[tuple[str, FileEntry]], size_bytes: int) -> None:
         self.copying.append(worker)
         try:
-            results = await worker.copy(self._request(batch))
+            results = await worker.copy(self._request(batch), size_bytes)
         except WorkerLostError:
             for path, _ in batch:
                 if self.table.try_again(path) > _MAX_ATTEMPTS:
@@ -257,7 +265,7 @@ class Transfer:
                 self._copied(path, entry, outcome, text)
         finally:
             self.copying.remove(worker)
-            self.parts.pool.release(worker, size_bytes)
+            self.parts.pool.release(worker)
         self.went_on()
 
     def copy_lost(self) -> None:

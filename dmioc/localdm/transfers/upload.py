@@ -10,7 +10,7 @@ from dmioc.localdm.transfers.file_table import Observed, Phase
 from dmioc.localdm.transfers.keeping import Parts
 from dmioc.localdm.transfers.records import ABORTED, ABORTING, DONE, FAILED, NOTHING_NEW, TransferRecord
 from dmioc.localdm.transfers.scan import Walk
-from dmioc.localdm.transfers.transfer import Transfer
+from dmioc.localdm.transfers.transfer import Outcome, Transfer
 
 _SAME_TIME_S = 1e-6
 """The catalog holds times as floats, which are good to a fraction of a microsecond."""
@@ -28,29 +28,24 @@ class Upload(Transfer):
         super().__init__(record, parts)
         self._aborting = record.status == ABORTING
 
-    async def work(self) -> None:
+    async def work(self) -> Outcome:
         """Find the files, see them through and judge the whole."""
         if not self._aborting:
             await self._find()
         await self.drain(self.parts.settings.stop_wait_s)
         if self.staged and not self.table.failed and not self._aborting:
             await self._put_tree_in_place()
-        self._judge()
+        return self._judge()
 
-    def _judge(self) -> None:
+    def _judge(self) -> Outcome:
         record, table = self.record, self.table
-        errors = table.failed + len(record.problems)
         if self._aborting:
-            record.status = ABORTED
-            record.error_message = f"stopped on request; {table.processed} of {table.seen} files are stored"
-        elif errors:
-            record.status = FAILED
-            first = next(iter([*record.problems.items(), *table.errors.items()]))
-            what = f"{table.failed} of {table.seen} files could not be stored" if table.failed else "problems"
-            record.error_message = f"{what}: {first[0]}: {first[1]}"
-        else:
-            record.status = DONE
-            record.error_message = "" if table.seen else NOTHING_NEW
+            return Outcome(ABORTED, f"stopped on request; {table.processed} of {table.seen} files are stored")
+        problems = [*table.errors.items(), *record.problems.items()]
+        if problems:
+            what = f"{table.failed} of {table.seen} files could not be stored: " if table.failed else ""
+            return Outcome(FAILED, f"{what}{problems[0][0]}: {problems[0][1]}")
+        return Outcome(DONE, "" if table.seen else NOTHING_NEW)
 
     async def abort(self) -> None:
         """Stop: what is being copied now may end, within a limit; the rest is left."""

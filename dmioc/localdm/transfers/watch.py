@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -123,15 +124,16 @@ class TreeWatch:
             real[folder] = self._tree.is_real_folder(folder)
         if not real[folder]:
             return
-        if self._tree.is_folder(path):
+        status = self._tree.status(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
             if added and self._tree.filter.enters(path.rpartition("/")[2]):
                 happened.folders.append(path)
             return
         if not self._tree.filter.takes(path):
             happened.walk.skipped.add(path)
             return
-        [(_, seen)] = self._tree.look_at([path], happened.walk)
+        seen = None if status is None else self._tree.judge(path, status, 0, happened.walk)
         if seen is None:
             happened.gone.append(path)
         else:
-            happened.seen.append((seen._replace(settled=False), added))
+            happened.seen.append((seen, added))

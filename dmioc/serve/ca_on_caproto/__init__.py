@@ -4,9 +4,9 @@ A caproto IOC: caproto parses, serialises and converts, and its asyncio server i
 (``epics-notes.md §3``): each class says what and why.
 """
 
-from dmioc.serve.ca_on_caproto.channels import Rights
-from dmioc.serve.ca_on_caproto.search import prefix_is_served
-from dmioc.serve.ca_on_caproto.server import CaServer
-from dmioc.serve.ca_on_caproto.settings import CaSettings
+from .channels import Rights
+from .search import prefix_is_served
+from .server import CaServer
+from .settings import CaSettings
 
 __all__ = ["CaServer", "CaSettings", "Rights", "prefix_is_served"]

@@ -6,23 +6,28 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from ctypes import BigEndianStructure
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import caproto
 from caproto import AccessRights, CAStatus, ChannelAlarm, ChannelType, SubscriptionType
 
 from dmioc.catalogue import PV
 from dmioc.catalogue.entries import STRING_BYTES
-from dmioc.serve.ca_on_caproto.samples import Native, Sample, cut, fitting
+
+from .samples import Answer, Native, Sample, cut, fitting
 
 if TYPE_CHECKING:
-    from dmioc.serve.ca_on_caproto.events import Subscription
+    from .events import Subscription
 
 Rights = Callable[[PV, str, str], tuple[bool, bool]]
 """Whether a user (as claimed by the client) at a host (as seen by the server) may read and may write a PV."""
 
 _VALUE_EVENT = SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG
 _NATIVE_TYPES = 7
+_STS_STRING = ChannelType.STS_STRING
+_STRING_FORMS_OF_NOBODY = (ChannelType.GR_STRING, ChannelType.CTRL_STRING)
+"""EPICS base sends the form with status for these; caproto has the one with time for the second, which libca cannot read."""
+
 _LAST_FORM = ChannelType.CTRL_DOUBLE
 _LARGEST_PAYLOAD_BYTES = 2 * 2**20
 _UNIT_BYTES = caproto.MAX_UNITS_SIZE - 1
@@ -41,15 +46,6 @@ _BAD_COUNT = status_code(CAStatus.ECA_BADCOUNT)
 _BAD_TYPE = status_code(CAStatus.ECA_BADTYPE)
 _NO_CONVERSION = status_code(CAStatus.ECA_NOCONVERT)
 _TOO_LARGE = status_code(CAStatus.ECA_TOLARGE)
-
-
-class Answer(NamedTuple):
-    """A value as caproto's responses take it: status of the request, number of elements, DBR metadata, elements."""
-
-    status: int
-    elements: int
-    metadata: bytes
-    data: bytes
 
 
 class Alarm(ChannelAlarm):
@@ -95,105 +91,96 @@ class Channel(caproto.ChannelData):
 
     def take(self, sample: Sample) -> None:
         """Hold a sample and let those have it who subscribed to what changed; the same sample again changes nothing."""
-        before = self.sample
-        if sample == before:
+        events = 0 if sample.same_value(self.sample) else _VALUE_EVENT
+        if not sample.same_alarm(self.sample):
+            events |= SubscriptionType.DBE_ALARM
+        if not events:
             return
         self._hold(sample)
-        events = _VALUE_EVENT if sample[:2] != before[:2] else 0
-        if sample[2:] != before[2:]:
-            events |= SubscriptionType.DBE_ALARM
         for subscription in self.subscriptions:
             if subscription.mask & events:
-                subscription.take()
+                subscription.take(sample)
         for channel, source in self._derived:
-            channel.take(sample._replace(value=source(sample)))
+            channel.take(sample.with_value(source(sample)))
 
     def derive(self, channel: Channel, source: Callable[[Sample], Native]) -> Channel:
         """Let the channel always show what ``source`` makes of this one's sample."""
-        channel.take(self.sample._replace(value=source(self.sample)))
+        channel.take(self.sample.with_value(source(self.sample)))
         self._derived.append((channel, source))
         return channel
 
-    def answer(self, data_type: int, count: int) -> Answer:
-        """The sample as a DBR type with so many elements.
+    def answer(self, sample: Sample, data_type: int, count: int) -> Answer:
+        """A sample of this channel as a DBR type with so many elements.
 
         A count of 0 asks for the elements there are, at least one. With any other count exactly so many are sent, NULs after
         the last: a client that keeps the rest of its buffer must not see the tail of an older text (``pv-contract.md §1``).
         What cannot be given has a status other than ECA_NORMAL and only NULs, as EPICS base does it.
         """
         key = (data_type, count)
-        known: Answer | None = self._content.get(key)
+        known = sample.answers.get(key)
         if known is None:
-            known = self._content[key] = self._convert(data_type, count)
+            known = sample.answers[key] = self._convert(sample, data_type, count)
         return known
 
     async def _read(self, data_type: int) -> tuple[BigEndianStructure | bytes, bytes]:
-        """The sample as caproto's own `read` gives it."""
-        answer = self.answer(data_type, 0)
+        """What caproto's own `read` gives."""
+        answer = self.answer(self.sample, data_type, 0)
         return answer.metadata, answer.data
 
     def _hold(self, sample: Sample) -> None:
         self.sample = sample
-        self._content.clear()
         self._data["value"] = sample.value
         self._data["timestamp"] = sample.stamp
         self._own_alarm.take(sample.severity, sample.alarm)
 
-    def _convert(self, data_type: int, count: int) -> Answer:
+    def _convert(self, sample: Sample, data_type: int, count: int) -> Answer:
         if count > self.max_length:
             return failed(_BAD_COUNT, data_type)
         if data_type in (ChannelType.CLASS_NAME, ChannelType.STSACK_STRING):
-            return self._special(data_type)
+            return self._special(sample, data_type)
         if not 0 <= data_type <= _LAST_FORM:
             return failed(_BAD_TYPE, data_type)
         try:
-            elements, data = self._elements(caproto.native_type(data_type), count)
+            elements, data = self._elements(sample.value, caproto.native_type(data_type), count)
         except OverflowError:
             return failed(_TOO_LARGE, data_type)
         except ValueError:
             return failed(_NO_CONVERSION, data_type)
-        return Answer(NORMAL, elements, self._head(data_type), data)
+        return Answer(NORMAL, elements, self._head(sample, data_type), data)
 
-    def _special(self, data_type: int) -> Answer:
+    def _special(self, sample: Sample, data_type: int) -> Answer:
         structure = caproto.DBR_TYPES[data_type]()
         if data_type == ChannelType.CLASS_NAME:
-            setattr(structure, "value", self.reported_record_type.encode())  # noqa: B010 - of a ctypes structure
+            _set(structure, value=self.reported_record_type.encode())
         else:
-            _set(
-                structure,
-                status=self.sample.alarm,
-                severity=self.sample.severity,
-                value=cut(self._text(), STRING_BYTES),
-            )
+            text = cut(self._text(sample.value), STRING_BYTES)
+            _set(structure, status=sample.alarm, severity=sample.severity, value=text)
         return Answer(NORMAL, 1, bytes(structure), b"")
 
-    def _elements(self, base: ChannelType, count: int) -> tuple[int, bytes]:
+    def _elements(self, value: Native, base: ChannelType, count: int) -> tuple[int, bytes]:
         """Number of elements and their bytes in a native type.
 
         Raises `ValueError` where there is no conversion and `OverflowError` where it is too large to send.
         """
         if base is ChannelType.STRING:
-            return 1, caproto.DbrStringArray([cut(self._text(), STRING_BYTES)]).tobytes()
-        return 1, caproto.backend.python_to_epics(base, [fitting(self._number(), base)]).tobytes()
+            return 1, caproto.DbrStringArray([cut(self._text(value), STRING_BYTES)]).tobytes()
+        number = float(value) if isinstance(value, bytes) else value
+        return 1, caproto.backend.python_to_epics(base, [fitting(number, base)]).tobytes()
 
-    def _text(self) -> bytes:
-        value = self.sample.value
+    def _text(self, value: Native) -> bytes:
         return value if isinstance(value, bytes) else str(value).encode()
 
-    def _number(self) -> int | float:
-        value = self.sample.value
-        return float(value) if isinstance(value, bytes) else value
-
-    def _head(self, data_type: int) -> bytes:
+    def _head(self, sample: Sample, data_type: int) -> bytes:
         if data_type < _NATIVE_TYPES:
             return b""
         structure = self._heads.get(data_type)
         if structure is None:
-            structure = self._heads[data_type] = caproto.DBR_TYPES[data_type]()
+            sent = _STS_STRING if data_type in _STRING_FORMS_OF_NOBODY else data_type
+            structure = self._heads[data_type] = caproto.DBR_TYPES[sent]()
             self._read_metadata(structure)
-        _set(structure, status=self.sample.alarm, severity=self.sample.severity)
+        _set(structure, status=sample.alarm, severity=sample.severity)
         if hasattr(structure, "stamp"):
-            _set(structure, stamp=self._data["timestamp"])
+            _set(structure, stamp=sample.stamp)
         return bytes(structure)
 
     def _read_metadata(self, dbr_metadata: BigEndianStructure) -> None:
@@ -231,9 +218,9 @@ class TextChannel(Channel, caproto.ChannelByte):
     def __init__(self, pv: PV, name: str, rights: Rights, takes_puts: bool, **more: Any) -> None:
         super().__init__(pv, name, rights, takes_puts, value=b"", string_encoding=None, **more)
 
-    def _elements(self, base: ChannelType, count: int) -> tuple[int, bytes]:
+    def _elements(self, value: Native, base: ChannelType, count: int) -> tuple[int, bytes]:
         """A text as characters, as one string (the others empty), or as numbers."""
-        text = self._text()
+        text = self._text(value)
         elements = (text or b"\0").ljust(count, b"\0")[: count or None]
         if base is ChannelType.CHAR:
             return len(elements), elements
@@ -271,11 +258,10 @@ class EnumChannel(Channel, caproto.ChannelEnum):
         if hasattr(dbr_metadata, "strs"):
             _set(dbr_metadata, enum_strings=[label.encode() for label in self._data["enum_strings"]])
 
-    def _text(self) -> bytes:
-        index = self.sample.value
-        if isinstance(index, int) and 0 <= index < len(self.labels):
-            return self.labels[index].encode()
-        return super()._text()
+    def _text(self, value: Native) -> bytes:
+        if isinstance(value, int) and 0 <= value < len(self.labels):
+            return self.labels[value].encode()
+        return super()._text(value)
 
 
 class LongChannel(Channel, caproto.ChannelInteger):
@@ -289,9 +275,8 @@ class ShortChannel(Channel, caproto.ChannelShort):
 class DoubleChannel(Channel, caproto.ChannelDouble):
     """A floating point number."""
 
-    def _text(self) -> bytes:
-        value = self.sample.value
+    def _text(self, value: Native) -> bytes:
         if not isinstance(value, float) or not math.isfinite(value):
-            return super()._text()
+            return super()._text(value)
         form = "f" if abs(value) < _FIXED_POINT_BELOW else "e"
         return f"{value:.{self._data['precision']}{form}}".encode()

@@ -15,43 +15,25 @@ from caproto.server.common import DisconnectedCircuit
 
 from dmioc.engine.puts import CommandState, Origin, Outcome
 from dmioc.errors import DmiocError
-from dmioc.serve.ca_on_caproto.channels import NORMAL, Answer, Channel, failed, status_code
-from dmioc.serve.ca_on_caproto.connection import Connection
-from dmioc.serve.ca_on_caproto.events import CHUNK_BYTES, EventQueue, Subscription
-from dmioc.serve.ca_on_caproto.raw import raw_value
+
+from .attachments import Attachment
+from .channels import NORMAL, status_code
+from .connection import Connection
+from .events import CHUNK_BYTES, EventQueue, Subscription
+from .raw import raw_value
 
 if TYPE_CHECKING:
-    from dmioc.serve.ca_on_caproto.context import ServerContext
+    from .context import ServerContext
 
 _log = logging.getLogger(__name__)
 
 _READ_BYTES = 2**13
 _REASON_CHARACTERS = 400
-_NO_READ_ACCESS = status_code(CAStatus.ECA_NORDACCESS)
 _NO_WRITE_ACCESS = status_code(CAStatus.ECA_NOWTACCESS)
 _PUT_FAILED = status_code(CAStatus.ECA_PUTFAIL)
 _BAD_TYPE = status_code(CAStatus.ECA_BADTYPE)
 
 Put = ca.WriteRequest | ca.WriteNotifyRequest
-
-
-class Attachment:
-    """One channel of the circuit.
-
-    Attributes:
-        channel: what it is.
-        client_id: the client's number of it.
-        rights: what the client may do.
-        subscriptions: its monitors by the client's number.
-    """
-
-    __slots__ = ("channel", "client_id", "rights", "subscriptions")
-
-    def __init__(self, channel: Channel, client_id: int, rights: AccessRights) -> None:
-        self.channel = channel
-        self.client_id = client_id
-        self.rights = rights
-        self.subscriptions: dict[int, Subscription] = {}
 
 
 class Circuit(VirtualCircuit):
@@ -118,14 +100,21 @@ class Circuit(VirtualCircuit):
             await asyncio.sleep(0)  # the others have their turn
 
     async def subscription_queue_loop(self) -> None:
-        """Send the monitors and late answers of this client until it is gone."""
-        while self.connected:
-            await self.events.wait()
-            if messages := self.events.take():
-                try:
+        """Send the monitors and late answers of this client until it is gone; `recv` sees that it is.
+
+        The supervisor of this task: whatever goes wrong for one client ends its circuit and nothing else.
+        """
+        try:
+            while True:
+                await self.events.wait()
+                if messages := self.events.take():
                     await self.send(*messages)
-                except DisconnectedCircuit:
-                    return  # `recv` sees it too
+        except DisconnectedCircuit as error:
+            _log.debug("client %s:%d is gone: %s", *self.circuit.address, error)
+        except Exception as error:
+            _log.error("client %s:%d: %r; its connection is closed", *self.circuit.address, error)
+        finally:
+            self.client.close()
 
     def ask_rights_again(self) -> None:
         """Tell the client where its rights changed."""
@@ -135,7 +124,7 @@ class Circuit(VirtualCircuit):
                 attachment.rights = rights
                 self.events.answer(ca.AccessRightsResponse(attachment.client_id, rights))
                 for subscription in attachment.subscriptions.values():
-                    subscription.take()
+                    subscription.take(attachment.channel.sample)
 
     async def _process_command(self, command: ca.Message) -> Sequence[ca.Message]:
         handler = self._handlers.get(type(command))
@@ -158,19 +147,14 @@ class Circuit(VirtualCircuit):
         for server_id in list(self._attachments):
             self._detach(server_id)
         self.client.close()
-        await self.tasks.cancel_all()
-
-    def _answer(self, attachment: Attachment, data_type: int, count: int) -> Answer:
-        if AccessRights.READ in attachment.rights:
-            return attachment.channel.answer(data_type, count)
-        return failed(_NO_READ_ACCESS, data_type)
+        await self.tasks.cancel_all(wait=True)
 
     def _read_notify(self, request: ca.ReadNotifyRequest) -> Sequence[ca.Message]:
         head = request.header
         attachment = self._attachments[head.parameter1]
         if head.data_type not in ca.DBR_TYPES:
             return (_bad_type(request, attachment),)
-        answer = self._answer(attachment, head.data_type, head.data_count)
+        answer = attachment.answer(attachment.channel.sample, head.data_type, head.data_count)
         return (
             ca.ReadNotifyResponse(
                 answer.data, head.data_type, answer.elements, answer.status, head.parameter2, metadata=answer.metadata
@@ -182,7 +166,7 @@ class Circuit(VirtualCircuit):
         attachment = self._attachments[head.parameter1]
         if head.data_type not in ca.DBR_TYPES:
             return (_bad_type(request, attachment),)
-        answer = self._answer(attachment, head.data_type, head.data_count)
+        answer = attachment.answer(attachment.channel.sample, head.data_type, head.data_count)
         return (
             ca.ReadResponse(
                 answer.data,
@@ -200,11 +184,11 @@ class Circuit(VirtualCircuit):
         if head.data_type not in ca.DBR_TYPES:
             return (_bad_type(request, attachment),)
         self._unsubscribe(head.parameter2)
-        subscription = Subscription(self.events, attachment.channel, request, partial(self._answer, attachment))
+        subscription = Subscription(self.events, attachment.channel, request, attachment.answer)
         self._subscription_owners[head.parameter2] = attachment
         attachment.subscriptions[head.parameter2] = subscription
         attachment.channel.subscriptions[subscription] = None
-        subscription.take()
+        subscription.take(attachment.channel.sample)
         return ()
 
     def _event_cancel(self, request: ca.EventCancelRequest) -> Sequence[ca.Message]:

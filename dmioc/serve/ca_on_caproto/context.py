@@ -11,16 +11,16 @@ from caproto.asyncio.server import Context
 from caproto.server.common import DisconnectedCircuit
 
 from dmioc.engine.puts import Puttable
-from dmioc.errors import ConfigurationError
-from dmioc.serve.ca_on_caproto.beacons import Beacons
-from dmioc.serve.ca_on_caproto.channels import Channel, Rights
-from dmioc.serve.ca_on_caproto.circuit import Circuit
-from dmioc.serve.ca_on_caproto.connection import Connection
-from dmioc.serve.ca_on_caproto.fields import channel_of, field, long_string
-from dmioc.serve.ca_on_caproto.protocol import CircuitProtocol
-from dmioc.serve.ca_on_caproto.search import SearchResponder
-from dmioc.serve.ca_on_caproto.settings import CaSettings
-from dmioc.serve.ca_on_caproto.sockets import bound_udp, broadcast_sockets, listening_sockets
+
+from .beacons import Beacons
+from .channels import Channel, Rights
+from .circuit import Circuit
+from .connection import Connection
+from .fields import channel_of, field, long_string
+from .protocol import CircuitProtocol
+from .search import SearchResponder
+from .settings import CaSettings, beacon_period_s
+from .sockets import bound_udp, broadcast_sockets, listening_sockets
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class ServerContext(Context):
         self.backlog = settings.backlog
         self.served_addresses: tuple[str, ...] = ()
         self._settings = settings
+        self._is_open = False
         self._servers: list[asyncio.Server] = []
         self._responders: list[asyncio.DatagramTransport] = []
         self._beacon_sockets: list[socket.socket] = []
@@ -97,24 +98,22 @@ class ServerContext(Context):
     async def open(self) -> None:
         """Serve; raises `ConfigurationError` naming the address that cannot be used."""
         settings = self._settings
-        try:
-            targets = settings.beacon_targets()
-            udp_port = settings.server_port()
-            period_s = float(ca.get_environment_variables()["EPICS_CAS_BEACON_PERIOD"])
-        except ValueError as error:
-            raise ConfigurationError(f"Channel Access: {error}") from error
+        targets = settings.beacon_targets()
+        udp_port = settings.server_port()
         sockets = listening_sockets(settings.interfaces, udp_port, is_fixed=settings.port != 0)
+        self._is_open = True
         self.port = sockets[0].getsockname()[1]
         for sock in sockets:
             await self.server_accept_loop(sock)
         await self._answer_searches(udp_port, [host for host, _ in targets])
         self._beacon_sockets = [bound_udp(host, 0) for host in settings.interfaces]
-        beacons = Beacons(self._beacon_sockets, targets, self.tcp_port, period_s)
+        beacons = Beacons(self._beacon_sockets, targets, self.tcp_port, beacon_period_s())
         self._beacons = asyncio.get_running_loop().create_task(beacons.run(), name="CA beacons")
         self.served_addresses = tuple(f"{host}:{self.port}" for host in settings.interfaces)
 
     async def close(self) -> None:
         """Close every connection and socket. Once more does nothing."""
+        self._is_open = False
         self.served_addresses = ()
         if self._beacons is not None:
             self._beacons.cancel()
@@ -138,6 +137,9 @@ class ServerContext(Context):
 
         def new_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             connection = Connection(reader, writer)
+            if not self._is_open:
+                connection.close()
+                return
             self.server_tasks.create(self.tcp_handler(connection, connection.getpeername()))
 
         self._servers.append(await asyncio.start_server(new_client, sock=sock))

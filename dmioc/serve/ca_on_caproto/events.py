@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 import caproto as ca
 
-from dmioc.serve.ca_on_caproto.channels import Answer, Channel
+from .channels import Channel
+from .samples import Answer, Sample
 
 CHUNK_BYTES = 2**16
 _WAITING_TEXT_BYTES = 2**14
 """Most text of one PV that waits for a client that does not read."""
 
-AnswerFor = Callable[[int, int], Answer]
-"""What a client gets of a channel now, by DBR type and count: the value, or an error if it may not read."""
+AnswerFor = Callable[[Sample, int, int], Answer]
+"""What a client gets of a sample, by DBR type and count: the value, or an error if it may not read."""
 
 
 class Subscription:
@@ -23,7 +24,7 @@ class Subscription:
 
     Attributes:
         mask: DBE bits of the events that it wants.
-        waiting: answers that were not sent yet; the oldest fall out.
+        waiting: samples that were not sent yet; the oldest fall out.
     """
 
     __slots__ = ("_answer", "_count", "_data_type", "_id", "_queue", "mask", "waiting")
@@ -35,25 +36,26 @@ class Subscription:
         self._count = request.header.data_count
         self._id = request.header.parameter2
         self.mask = request.mask
-        self.waiting: deque[Answer] = deque(
+        self.waiting: deque[Sample] = deque(
             maxlen=max(1, min(queue.backlog, _WAITING_TEXT_BYTES // channel.max_length))
         )
 
-    def take(self) -> None:
-        """Let the client have what the channel holds now."""
-        self.waiting.append(self._answer(self._data_type, self._count))
+    def take(self, sample: Sample) -> None:
+        """Let the client have the sample soon."""
+        self.waiting.append(sample)
         self._queue.add(self)
 
     def messages(self) -> list[ca.Message]:
         """What waits, taken away."""
-        messages: list[ca.Message] = [
-            ca.EventAddResponse(
-                answer.data, self._data_type, answer.elements, answer.status, self._id, metadata=answer.metadata
-            )
-            for answer in self.waiting
-        ]
+        messages = [self._message(sample) for sample in self.waiting]
         self.waiting.clear()
         return messages
+
+    def _message(self, sample: Sample) -> ca.Message:
+        answer = self._answer(sample, self._data_type, self._count)
+        return ca.EventAddResponse(
+            answer.data, self._data_type, answer.elements, answer.status, self._id, metadata=answer.metadata
+        )
 
 
 class EventQueue:
@@ -96,7 +98,7 @@ class EventQueue:
         self._is_something.set()
 
     async def wait(self) -> None:
-        """Until there is something to take."""
+        """Wait until there is something to take."""
         await self._is_something.wait()
 
     def take(self) -> list[ca.Message]:

@@ -12,7 +12,8 @@ from dmioc.catalogue.records import record_type
 from dmioc.catalogue.values import INT32_MAX, INT32_MIN
 from dmioc.engine.readings import Alarm, Reading
 from dmioc.model import Severity
-from dmioc.serve.ca_on_caproto.channels import (
+
+from .channels import (
     ALARM_LIMITS,
     Channel,
     DoubleChannel,
@@ -23,7 +24,7 @@ from dmioc.serve.ca_on_caproto.channels import (
     StringChannel,
     TextChannel,
 )
-from dmioc.serve.ca_on_caproto.samples import FLOAT_MAX, Native, cut, sample_of
+from .samples import FLOAT_MAX, Native, cut, sample_of
 
 _STATE_FIELDS = (
     *("ZRST", "ONST", "TWST", "THST", "FRST", "FVST", "SXST", "SVST"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Any
 
@@ -32,6 +33,7 @@ _WITH_STATE = frozenset(
         *(ca.CreateChanRequest, ca.CreateChanResponse, ca.CreateChFailResponse),
     }
 )
+_FILTER = re.compile(r"[{\[]")
 
 
 class ProtocolError(Exception):
@@ -85,7 +87,8 @@ class CircuitProtocol(ca.VirtualCircuit):
         if isinstance(command, ca.CreateChanRequest):
             if len(self.channels_sid) >= CHANNEL_LIMIT:
                 raise ProtocolError(f"more than {CHANNEL_LIMIT} channels")
-            self.channels.pop(command.cid, None)  # the number of a channel is the client's affair, as in EPICS base
+            # Whatever had the client's number keeps ours. Filters are not served, and caproto raises for one that it cannot read.
+            ca.ServerChannel(_FILTER.split(command.name, maxsplit=1)[0], self, command.cid)
         super()._process_command(role, command)
         if isinstance(command, ca.CreateChFailResponse):
             del self.channels[command.cid]

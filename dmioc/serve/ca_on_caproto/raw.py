@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from caproto import MAX_STRING_SIZE, ChannelType, WriteNotifyRequest, WriteRequest
+from caproto import ChannelType, WriteNotifyRequest, WriteRequest
 
-from dmioc.catalogue import PV, Kind, Raw, decode
+from dmioc.catalogue import PV, Kind, Raw
 from dmioc.errors import RefusedError
 
 
@@ -21,10 +21,6 @@ def raw_value(pv: PV, request: WriteRequest | WriteNotifyRequest) -> Raw:
         return bytes(request.buffers[1])
     if count == 0 and is_string:
         return b""
-    if data_type == ChannelType.STRING and count > 1 and pv.kind is Kind.LINES:
-        if len(request.buffers[1]) < count * MAX_STRING_SIZE:
-            raise _too_short(pv, request)
-        return tuple(decode(text) for text in request.data)
     if count != 1:
         raise RefusedError(f"{pv.name} takes one value, not {count}")
     return _one_value(pv, request)

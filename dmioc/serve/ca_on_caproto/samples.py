@@ -27,13 +27,42 @@ _RANGES = {
 }
 
 
-class Sample(NamedTuple):
-    """A channel's value at one time (POSIX seconds), with its alarm severity and status."""
+class Answer(NamedTuple):
+    """A value as caproto's responses take it: status of the request, number of elements, DBR metadata, elements."""
 
-    value: Native
-    time_s: float
-    severity: int
-    alarm: int
+    status: int
+    elements: int
+    metadata: bytes
+    data: bytes
+
+
+class Sample:
+    """A channel's value at one time (POSIX seconds), with its alarm severity and status.
+
+    Attributes:
+        answers: what it was converted to, by DBR type and count; once for all clients.
+    """
+
+    __slots__ = ("alarm", "answers", "severity", "time_s", "value")
+
+    def __init__(self, value: Native, time_s: float, severity: int, alarm: int) -> None:
+        self.value = value
+        self.time_s = time_s
+        self.severity = severity
+        self.alarm = alarm
+        self.answers: dict[tuple[int, int], Answer] = {}
+
+    def same_value(self, other: Sample) -> bool:
+        """Whether value and time are those of the other; a NaN is equal to itself."""
+        return (self.value, self.time_s) == (other.value, other.time_s)
+
+    def same_alarm(self, other: Sample) -> bool:
+        """Whether severity and status are those of the other."""
+        return (self.severity, self.alarm) == (other.severity, other.alarm)
+
+    def with_value(self, value: Native) -> Sample:
+        """Another value at the same time, with the same alarm."""
+        return Sample(value, self.time_s, self.severity, self.alarm)
 
     @property
     def stamp(self) -> TimeStamp:

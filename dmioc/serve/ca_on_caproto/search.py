@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import caproto as ca
 
-from dmioc.serve.ca_on_caproto.settings import ANY, LOOPBACK, CaSettings
-from dmioc.serve.ca_on_caproto.sockets import udp_socket
+from .settings import ANY, LOOPBACK, CaSettings
+from .sockets import udp_socket
 
 if TYPE_CHECKING:
-    from dmioc.serve.ca_on_caproto.context import ServerContext
+    from .context import ServerContext
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class SearchResponder(asyncio.DatagramProtocol):
         broadcaster = self._context.broadcaster
         try:
             version, answers = self._answers(broadcaster.recv(data, addr))
-        except (ca.CaprotoError, ValueError) as error:
+        except ca.CaprotoError as error:
             _log.debug("search from %s:%d: %s", *addr[:2], error)
             return
         while answers:

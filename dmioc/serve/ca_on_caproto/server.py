@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from caproto import CaprotoError
+
 from dmioc.catalogue import PV
 from dmioc.engine.puts import Puttable
 from dmioc.engine.readings import Reading
 from dmioc.errors import ConfigurationError
-from dmioc.serve.ca_on_caproto.channels import Rights
-from dmioc.serve.ca_on_caproto.context import ServerContext
-from dmioc.serve.ca_on_caproto.samples import sample_of
-from dmioc.serve.ca_on_caproto.settings import CaSettings
+
+from .channels import Rights
+from .context import ServerContext
+from .samples import sample_of
+from .settings import CaSettings
 
 _log = logging.getLogger(__name__)
 
@@ -30,42 +33,53 @@ class CaServer:
 
     def __init__(self, engine: Puttable, prefix: str, settings: CaSettings, rights: Rights = catalogue_rights) -> None:
         self._engine = engine
-        self._context = ServerContext(engine, prefix, rights, settings)
+        self._prefix = prefix
+        self._settings = settings
+        self._rights = rights
+        self._context: ServerContext | None = None
         self._wrong: set[str] = set()
 
     @property
     def clients(self) -> int:
         """Connected clients: open circuits."""
-        return len(self._context.circuits)
+        return len(self._context.circuits) if self._context is not None else 0
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """``host:port`` of every TCP address that clients are served at; empty when not started."""
-        return self._context.served_addresses
+        return self._context.served_addresses if self._context is not None else ()
 
     async def start(self) -> None:
         """Take the engine's state and serve it; searches are answered when this returns.
 
         Raises `ConfigurationError` naming the address that cannot be used.
         """
+        try:
+            self._context = ServerContext(self._engine, self._prefix, self._rights, self._settings)
+        except CaprotoError as error:  # it reads the environment
+            raise ConfigurationError(f"Channel Access: {error}") from error
         snapshot = self._engine.snapshot()
         self.publish(snapshot.revision, snapshot.readings)
         self._engine.add_sink(self)
         try:
             await self._context.open()
         except ConfigurationError:
-            await self._context.close()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
         """Close every connection and socket; clients see a disconnect. Once more does nothing."""
-        await self._context.close()
+        if self._context is not None:
+            await self._context.close()
+            self._context = None
 
     def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
-        """Let the clients have what changed; a PV that is as it was is not sent again.
+        """Let the clients have what changed; a PV that is as it was is not sent again. To be called in the loop's thread.
 
         A reading that the PV cannot hold is logged once and not shown; the last good one stays.
         """
+        if self._context is None:
+            return
         for name, reading in readings.items():
             channel = self._context.of_pv(name)
             if channel is None:
@@ -82,5 +96,5 @@ class CaServer:
 
     def ask_rights_again(self) -> None:
         """Ask ``rights`` again for every open channel and tell the clients where they changed."""
-        for circuit in list(self._context.circuits):
+        for circuit in list(self._context.circuits) if self._context is not None else ():
             circuit.ask_rights_again()

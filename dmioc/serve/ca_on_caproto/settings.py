@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import caproto
 
+from dmioc.errors import ConfigurationError
+
 LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
 _BEACON_PORT = 5065
@@ -30,22 +32,37 @@ class CaSettings:
     backlog: int = 20
 
     def server_port(self) -> int:
-        """The port, from the environment if none is set."""
-        return self.port or int(caproto.get_environment_variables()["EPICS_CA_SERVER_PORT"])
+        """The port, from the environment if none is set.
+
+        Raises `ConfigurationError` for an environment that makes no sense.
+        """
+        return self.port or int(_environment()["EPICS_CA_SERVER_PORT"])
 
     def beacon_targets(self) -> tuple[tuple[str, int], ...]:
         """Host and port of every beacon address.
 
-        Raises `ValueError` naming an address whose port is no number.
+        Raises `ConfigurationError` naming an address whose port is no number.
         """
-        environment = caproto.get_environment_variables()
-        default = environment["EPICS_CAS_BEACON_PORT"]
+        default = _environment()["EPICS_CAS_BEACON_PORT"]
         if default == _BEACON_PORT:
-            default = environment["EPICS_CA_REPEATER_PORT"]
+            default = _environment()["EPICS_CA_REPEATER_PORT"]
         targets: list[tuple[str, int]] = []
         for address in self.beacon_addresses:
             host, _, port = address.partition(":")
             if port and not port.isdecimal():
-                raise ValueError(f"beacon address {address!r} should be HOST or HOST:PORT")
+                raise ConfigurationError(f"beacon address {address!r} should be HOST or HOST:PORT")
             targets.append((host, int(port or default)))
         return tuple(targets)
+
+
+def beacon_period_s() -> float:
+    """Longest time between two beacons; raises `ConfigurationError` as `CaSettings.server_port` does."""
+    return float(_environment()["EPICS_CAS_BEACON_PERIOD"])
+
+
+def _environment() -> dict[str, str | int | float]:
+    """The variables of EPICS with caproto's defaults, read when asked for and not at import."""
+    try:
+        return caproto.get_environment_variables()
+    except caproto.CaprotoError as error:
+        raise ConfigurationError(f"Channel Access: {error}") from error

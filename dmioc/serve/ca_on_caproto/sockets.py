@@ -8,7 +8,8 @@ import socket
 from collections.abc import Sequence
 
 from dmioc.errors import ConfigurationError
-from dmioc.serve.ca_on_caproto.settings import ANY, LOOPBACK
+
+from .settings import ANY, LOOPBACK
 
 _log = logging.getLogger(__name__)
 
@@ -62,17 +63,19 @@ def listening_sockets(interfaces: Sequence[str], preferred: int, is_fixed: bool)
     Raises `ConfigurationError` naming the address that cannot be used.
     """
     if not interfaces:
-        raise ConfigurationError(
-            f"Channel Access has no interface to listen on; {LOOPBACK} would be right for this host only"
-        )
-    for _ in range(_PORT_TRIES - 1):
+        raise ConfigurationError(f"Channel Access has no interface to listen on; {LOOPBACK} would be one")
+    try:
+        return _at_one_port(interfaces, preferred)
+    except ConfigurationError as error:
+        if is_fixed or not _is_taken(error):
+            raise
+    for _ in range(_PORT_TRIES):
         try:
-            return _at_one_port(interfaces, preferred)
+            return _at_one_port(interfaces, 0)
         except ConfigurationError as error:
-            if is_fixed or not _is_taken(error.__cause__):
+            if not _is_taken(error):
                 raise
-        preferred = 0
-    return _at_one_port(interfaces, preferred)
+    raise ConfigurationError(f"Channel Access found no port that is free on all of {', '.join(interfaces)}")
 
 
 def _at_one_port(interfaces: Sequence[str], port: int) -> list[socket.socket]:
@@ -101,8 +104,9 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _is_taken(error: BaseException | None) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
+def _is_taken(error: ConfigurationError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EADDRINUSE, errno.EACCES)
 
 
 def _cannot_bind(protocol: str, host: str, port: int, error: OSError) -> ConfigurationError:

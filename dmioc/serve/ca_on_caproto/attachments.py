@@ -1,0 +1,36 @@
+"""A client's hold on a channel."""
+
+from __future__ import annotations
+
+from caproto import AccessRights, CAStatus
+
+from .channels import Channel, failed, status_code
+from .events import Subscription
+from .samples import Answer, Sample
+
+_NO_READ_ACCESS = status_code(CAStatus.ECA_NORDACCESS)
+
+
+class Attachment:
+    """One channel of the circuit.
+
+    Attributes:
+        channel: what it is.
+        client_id: the client's number of it.
+        rights: what the client may do.
+        subscriptions: its monitors by the client's number.
+    """
+
+    __slots__ = ("channel", "client_id", "rights", "subscriptions")
+
+    def __init__(self, channel: Channel, client_id: int, rights: AccessRights) -> None:
+        self.channel = channel
+        self.client_id = client_id
+        self.rights = rights
+        self.subscriptions: dict[int, Subscription] = {}
+
+    def answer(self, sample: Sample, data_type: int, count: int) -> Answer:
+        """The sample for this client: an error if it may not read."""
+        if AccessRights.READ in self.rights:
+            return self.channel.answer(sample, data_type, count)
+        return failed(_NO_READ_ACCESS, data_type)

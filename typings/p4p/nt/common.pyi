@@ -1,0 +1,4 @@
+from p4p import Type
+
+alarm: Type
+timeStamp: Type
