@@ -18,7 +18,7 @@ from dmioc.localdm.child import USERNAME, LocalDmChild
 from dmioc.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue
@@ -85,11 +85,12 @@ async def _serve(
             closing.push_async_callback(child.stop)
             await asyncio.sleep(0)
         gateway, server = await _serve_ca(settings, catalogue, child, closing)
+        pva_addresses = await _serve_pva(settings, gateway, closing)
         crashed.append(gateway)
         if starting is not None and not await _unless_stopped(starting, stop):
             return
         gateway.start()
-        for line in banner(settings, server, child):
+        for line in banner(settings, server.addresses, pva_addresses, child):
             announce(line)
         await stop.wait()
         _LOG.info("stopping")
@@ -138,6 +139,21 @@ async def _serve_ca(
     return gateway, server
 
 
+async def _serve_pva(settings: Settings, gateway: Gateway, closing: AsyncExitStack) -> tuple[str, ...]:
+    """Serve the engine over PVAccess too; answers the addresses."""
+    from dmioc.serve.pva import PvaServer, PvaSettings  # noqa: PLC0415 - heavy
+
+    pva = settings.pva
+    interfaces = pva.interfaces or (LOOPBACK,)
+    automatic = () if ANY in interfaces else interfaces
+    pva_settings = PvaSettings(interfaces, pva.port, pva.broadcast_port, pva.beacon_addresses or automatic)
+    server = PvaServer(gateway, settings.gateway.prefix, pva_settings)
+    gateway.health.clients["PVAClients"] = lambda: server.clients
+    closing.push_async_callback(server.stop)
+    await server.start()
+    return server.addresses
+
+
 def _tell(gateways: list[Gateway], text: str) -> None:
     for gateway in gateways:
         gateway.messages.add("local DM", text, Severity.MAJOR)
@@ -175,18 +191,21 @@ def _local_child(settings: Settings, environment: Mapping[str, str]) -> LocalDmC
 
 def stage_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Variables by which the stages of workflows find this gateway's PVs (``design.md``, clients that ship with it)."""
-    addresses = client_addresses(settings)
-    found = {} if "EPICS_CA_ADDR_LIST" in environment else {"EPICS_CA_ADDR_LIST": " ".join(addresses)}
-    if found:
-        found["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
+    found: dict[str, str] = {}
+    for protocol, interfaces in (("CA", settings.ca.interfaces), ("PVA", settings.pva.interfaces)):
+        if f"EPICS_{protocol}_ADDR_LIST" not in environment:
+            found[f"EPICS_{protocol}_ADDR_LIST"] = " ".join(client_addresses(interfaces))
+            found[f"EPICS_{protocol}_AUTO_ADDR_LIST"] = "NO"
     if settings.ca.port:
         found["EPICS_CA_SERVER_PORT"] = str(settings.ca.port)
+    if settings.pva.broadcast_port:
+        found["EPICS_PVA_BROADCAST_PORT"] = str(settings.pva.broadcast_port)
     return {**environment, **found, "DMIOC_PREFIX": settings.gateway.prefix}
 
 
-def client_addresses(settings: Settings) -> tuple[str, ...]:
-    """Where a client on this host searches."""
-    return tuple(LOOPBACK if address == ANY else address for address in settings.ca.interfaces) or (LOOPBACK,)
+def client_addresses(interfaces: Sequence[str]) -> tuple[str, ...]:
+    """Where a client on this host searches for a server of these interfaces."""
+    return tuple(LOOPBACK if address == ANY else address for address in interfaces) or (LOOPBACK,)
 
 
 def _ca_settings(settings: Settings) -> CaSettings:
@@ -234,7 +253,9 @@ def _dm(settings: Settings, child: LocalDmChild | None) -> RestDm:
     )
 
 
-def banner(settings: Settings, server: CaServer, child: LocalDmChild | None) -> list[str]:
+def banner(
+    settings: Settings, ca_addresses: Sequence[str], pva_addresses: Sequence[str], child: LocalDmChild | None
+) -> list[str]:
     """What a person reads when the gateway serves: where, what DM, and what to type next."""
     prefix = settings.gateway.prefix
     local = f"local DM in {child.directory}" if child else f"DM station {settings.dm.station}"
@@ -242,9 +263,10 @@ def banner(settings: Settings, server: CaServer, child: LocalDmChild | None) -> 
     server_port = _ca_settings(settings).server_port()
     port = f" EPICS_CA_SERVER_PORT={server_port}" if server_port != DEFAULT_PORT else ""
     return [
-        f"dmioc serves {prefix}* over Channel Access at {' '.join(server.addresses)}, with {local}.",
+        f"dmioc serves {prefix}* over Channel Access at {' '.join(ca_addresses)}"
+        f" and PVAccess at {' '.join(pva_addresses)}, with {local}.",
         "In another terminal:",
-        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={client_addresses(settings)[0]}{port}",
+        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={client_addresses(settings.ca.interfaces)[0]}{port}",
         f"  caproto-get {prefix}State",
         "Every PV: dmioc pvs. Ctrl-C stops.",
     ]

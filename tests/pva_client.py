@@ -31,11 +31,25 @@ class PvaContext(Context):
     def __init__(self, **options: Any) -> None:
         super().__init__("pva", nt=False, **options)
 
-    def monitor(self, name: str, cb: Callable[[Any], None], request: Any = None, **options: Any) -> Subscription:
-        subscription = WaitingSubscription(self, name, cb, **options)
+    def monitor(
+        self,
+        name: str,
+        cb: Callable[[Any], None],
+        request: str | None = None,
+        notify_disconnect: bool = False,
+        queue: Any = None,
+    ) -> Subscription:
+        subscription = WaitingSubscription(self, name, cb, notify_disconnect=notify_disconnect, queue=queue)
         subscription._S = RawContext.monitor(self, name, subscription._event, request)
         subscription.assigned.set()
         return subscription
+
+
+@contextmanager
+def pva_context(**options: Any) -> Iterator[PvaContext]:
+    """A client for the time of a test or a module."""
+    with PvaContext(**options) as context:
+        yield context
 
 
 class Updates:

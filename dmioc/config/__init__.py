@@ -7,6 +7,7 @@ from dmioc.config.settings import (
     DmSettings,
     GatewaySettings,
     LocalSettings,
+    PvaSettings,
     Settings,
     SlotSettings,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "DmSettings",
     "GatewaySettings",
     "LocalSettings",
+    "PvaSettings",
     "Settings",
     "SlotSettings",
     "load_settings",

@@ -29,11 +29,11 @@ _DM_VARIABLES = {
 """Keys of ``[dm]`` and the variables of DM that stand in for them (``dm-protocol.md §1.3``)."""
 
 _EPICS_VARIABLES = {
-    "interfaces": "EPICS_CAS_INTF_ADDR_LIST",
-    "beacon_addresses": "EPICS_CAS_BEACON_ADDR_LIST",
+    section: {"interfaces": f"{server}_INTF_ADDR_LIST", "beacon_addresses": f"{server}_BEACON_ADDR_LIST"}
+    for section, server in (("ca", "EPICS_CAS"), ("pva", "EPICS_PVAS"))
 }
-"""Keys of ``[ca]`` and the variables of EPICS that stand in for them. The server reads EPICS_CA_SERVER_PORT itself: unlike a
-port that was set here, that one is not insisted on where another server of the host has it."""
+"""Keys of ``[ca]`` and ``[pva]`` and the variables of EPICS that stand in for them. The servers read EPICS' ports themselves:
+unlike a port that was set here, those are not insisted on where another server of the host has them."""
 _LISTS = frozenset({"interfaces", "beacon_addresses"})
 
 Table = dict[str, dict[str, object]]
@@ -57,7 +57,8 @@ def load_settings(
     for (section, key), value in (overrides or {}).items():
         if value is not None:
             table.setdefault(section, {})[key] = value
-    _stand_in(table, "ca", {key: environment.get(name, "") for key, name in _EPICS_VARIABLES.items()})
+    for section, variables in _EPICS_VARIABLES.items():
+        _stand_in(table, section, {key: environment.get(name, "") for key, name in variables.items()})
     backend = table.get("dm", {}).get("backend", BackendName.AUTO)
     if backend != BackendName.LOCAL:
         _stand_in(table, "dm", _dm_environment(table, environment))

@@ -56,6 +56,17 @@ class CaSettings(_Section):
     port: Port = Field(default=0, description="port for searches and connections; 0: 5064")
 
 
+class PvaSettings(_Section):
+    """``[pva]``: the PVAccess server; the EPICS_PVAS_* and EPICS_PVA_* variables hold where a key is not set."""
+
+    interfaces: tuple[str, ...] = Field(default=(), description="addresses to serve on; none given: 127.0.0.1 only")
+    beacon_addresses: tuple[str, ...] = Field(
+        default=(), description="where beacons go; none given: the interfaces, or the broadcast addresses of 0.0.0.0"
+    )
+    port: Port = Field(default=0, description="TCP port for connections; 0: 5075")
+    broadcast_port: Port = Field(default=0, description="UDP port for searches; 0: 5076")
+
+
 class DmSettings(_Section):
     """``[dm]``: the DM to watch."""
 
@@ -96,5 +107,6 @@ class Settings(_Section):
     gateway: GatewaySettings = GatewaySettings()
     slots: SlotSettings = SlotSettings()
     ca: CaSettings = CaSettings()
+    pva: PvaSettings = PvaSettings()
     dm: DmSettings = DmSettings()
     local: LocalSettings = LocalSettings()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 MESSAGE_BYTES = 1024
+_DISABLED = Outcome(CommandState.REFUSED, "Control is Disabled: enable it first")
+_INTERRUPTED = Outcome(CommandState.INTERRUPTED, "was interrupted: the gateway stops")
 
 Handler = Callable[[], Awaitable[str]]
 """Carries a command out and answers what it did in one line; raises a `DmiocError` when it did not."""
@@ -72,10 +74,9 @@ class Commands:
             # Nothing of the command that runs may change by this, not even the outcome on its PVs.
             result.set_result(Outcome(CommandState.REFUSED, f"busy: {blocking} is still running"))
             return result
-        if self._store.label("Control") == "Disabled":
-            outcome = Outcome(CommandState.REFUSED, "Control is Disabled: enable it first")
-            self.publish_outcome(name, outcome)
-            result.set_result(outcome)
+        if self._is_disabled:
+            self.publish_outcome(name, _DISABLED)
+            result.set_result(_DISABLED)
             return result
         self._store.set(name, 1)
         self._publish_state(name, Outcome(CommandState.BUSY, "is running"))
@@ -84,22 +85,42 @@ class Commands:
         return result
 
     async def _carry_out(self, command: Command, origin: Origin, result: asyncio.Future[Outcome]) -> None:
-        outcome = Outcome(CommandState.INTERRUPTED, "was interrupted: the gateway stops")
+        outcome = _INTERRUPTED
         try:
-            entry = await asyncio.to_thread(self._journal.accept, self._clock.now_s(), command.name, origin)
-            outcome = await self._outcome(command)
-            await asyncio.to_thread(self._note_end, entry, outcome)
-        except StateFileError as error:
-            outcome = Outcome(CommandState.REFUSED, str(error))
+            outcome = await self._recorded(command.name, command.handler, origin)
         finally:
             self._running.pop(command.name, None)
             self._end(command.name, origin, outcome)
             if not result.done():
                 result.set_result(outcome)
 
-    async def _outcome(self, command: Command) -> Outcome:
+    @property
+    def _is_disabled(self) -> bool:
+        return self._store.label("Control") == "Disabled"
+
+    async def carry_out(self, name: str, handler: Handler, origin: Origin) -> Outcome:
+        """Carry out what has no PV of its own (a query by name), by the same rules and with the same record."""
+        outcome = _INTERRUPTED
         try:
-            return Outcome(CommandState.OK, await command.handler())
+            outcome = _DISABLED if self._is_disabled else await self._recorded(name, handler, origin)
+        finally:
+            self._announce(name, origin, outcome)
+            self._store.commit()
+        return outcome
+
+    async def _recorded(self, name: str, handler: Handler, origin: Origin) -> Outcome:
+        """Carry out with an entry in the journal before and one after; none after when the gateway stops meanwhile."""
+        try:
+            entry = await asyncio.to_thread(self._journal.accept, self._clock.now_s(), name, origin)
+            outcome = await self._outcome(name, handler)
+            await asyncio.to_thread(self._note_end, entry, outcome)
+        except StateFileError as error:
+            return Outcome(CommandState.REFUSED, str(error))
+        return outcome
+
+    async def _outcome(self, name: str, handler: Handler) -> Outcome:
+        try:
+            return Outcome(CommandState.OK, await handler())
         except (RefusedError, DmRefusedError) as error:
             return Outcome(CommandState.REFUSED, str(error))
         except DmUnreachableError as error:
@@ -109,7 +130,7 @@ class Commands:
             return Outcome(CommandState.FAILED, str(error))
         except Exception as error:
             # The supervisor of the commands: a bug in one must be told to the client that waits, and end nothing else.
-            _LOG.exception("bug in command %s", command.name)
+            _LOG.exception("bug in command %s", name)
             return Outcome(CommandState.FAILED, f"bug in the gateway: {type(error).__name__}: {error}")
 
     def _note_end(self, entry: int, outcome: Outcome) -> None:
@@ -122,9 +143,12 @@ class Commands:
     def _end(self, name: str, origin: Origin, outcome: Outcome) -> None:
         self._store.set(name, 0)
         self.publish_outcome(name, outcome)
+        self._announce(name, origin, outcome)
+        self._store.commit()
+
+    def _announce(self, name: str, origin: Origin, outcome: Outcome) -> None:
         severity = Severity.NO_ALARM if outcome.is_ok else Severity.MINOR
         self._messages.add(name, f"{outcome.state.value} for {origin}: {outcome.message}", severity)
-        self._store.commit()
 
     def show_refusal(self, name: str, outcome: Outcome) -> None:
         """Show on the PVs of a command that a put to it was refused, unless a command of its group runs."""

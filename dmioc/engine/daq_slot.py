@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
+    from dmioc.engine.ports import DmBackend
     from dmioc.model import Transfer
 
 _LOG = logging.getLogger(__name__)
@@ -40,27 +41,20 @@ class DaqSlot(TransferSlot):
             directory = path_setpoint(self.core.store, f"{self.group}DataDirectory", "the directory to watch")
             options = self.options({})
             experiment = await self.experiment.confirmed()
-            active = await self._active(experiment, directory)
+            active = await active_daq(self.core.dm, experiment, directory)
             if active is None:
                 self.refuse_if_active()
                 try:
                     daq = await self.core.dm.start_daq(experiment, directory, options)
                 except DmRefusedError:
                     # Another slot or client may have started it since DM was asked.
-                    active = await self._active(experiment, directory)
+                    active = await active_daq(self.core.dm, experiment, directory)
                     if active is None:
                         raise
                 else:
                     self.hold(daq, attached=False)
                     return f"DAQ {daq.id} of {experiment} watches {directory}"
             return self._attach(active)
-
-    async def _active(self, experiment: str, directory: str) -> Transfer | None:
-        """The active DAQ of the experiment and directory."""
-        for daq in await self.core.dm.transfers(TransferKind.DAQ):
-            if daq.status.is_active and daq.experiment == experiment and _is_same(daq.directory, directory):
-                return daq
-        return None
 
     def _attach(self, daq: Transfer) -> str:
         if self.transfer is None or self.transfer.id != daq.id:
@@ -130,6 +124,14 @@ class DaqSlot(TransferSlot):
         except DmUnreachableError as error:
             _LOG.info("%s: catalog did not answer: %s", self.group, error)
             return None
+
+
+async def active_daq(dm: DmBackend, experiment: str, directory: str) -> Transfer | None:
+    """The active DAQ of the experiment and directory, as DM says now; raises `DmError`."""
+    for daq in await dm.transfers(TransferKind.DAQ):
+        if daq.status.is_active and daq.experiment == experiment and _is_same(daq.directory, directory):
+            return daq
+    return None
 
 
 def _is_same(directory: str, other: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,22 @@ from dmioc.errors import DmNotFoundError, DmRefusedError, RefusedError
 from dmioc.model import Experiment, NewExperiment, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dmioc.engine.core import Core
 
 GROUP = "EXP:"
 NAME = "EXP:Name"
 INDEX = "EXP:Index"
+_IMPOSSIBLE_NAME_CODES = frozenset({10, 11})
+"""InvalidArgument and InvalidRequest (``dm-protocol.md §2.3``)."""
+_NEW_NAMES = {
+    "name": "EXP:New:Name",
+    "type": "EXP:New:Type",
+    "description": "EXP:New:Description",
+    "start_date": "EXP:New:StartDate",
+    "end_date": "EXP:New:EndDate",
+}
 _ANSWER_TIMEOUT_S = 30.0
 _COUNT_TIMEOUT_S = 2.0
 """The number of files is waited for if the catalog is quick to give it."""
@@ -147,7 +158,9 @@ class ExperimentInUse:
         if self._state != "Loaded" or not self._core.links[Service.DS].answers:
             try:
                 self._take(name, await self._core.dm.experiment(name))
-            except DmNotFoundError as error:
+            except DmRefusedError as error:
+                if not _is_unknown(error):
+                    raise
                 raise RefusedError(f"DM does not know the experiment {name}: {error}") from error
         return name
 
@@ -157,7 +170,9 @@ class ExperimentInUse:
             return False
         try:
             experiment = await self._core.dm.experiment(name)
-        except DmNotFoundError:
+        except DmRefusedError as error:
+            if not _is_unknown(error):
+                raise
             self._take(name, None)
         else:
             self._take(name, experiment)
@@ -200,26 +215,40 @@ class ExperimentInUse:
     async def create(self) -> str:
         """Command New:Create: create the experiment that New:* describes, then select it."""
         store = self._core.store
-        new = NewExperiment(
-            name=store.text("EXP:New:Name"),
-            type=store.text("EXP:New:Type"),
-            description=store.text("EXP:New:Description"),
-            start_date=_date(store.text("EXP:New:StartDate"), "EXP:New:StartDate"),
-            end_date=_date(store.text("EXP:New:EndDate"), "EXP:New:EndDate"),
-        )
-        if not new.name:
-            raise RefusedError("EXP:New:Name is empty: put the name of the new experiment")
-        if new.start_date and new.end_date and new.end_date < new.start_date:
-            raise RefusedError(f"EXP:New:EndDate {new.end_date} is before EXP:New:StartDate {new.start_date}")
-        try:
-            experiment = await self._core.dm.create_experiment(new)
-        except DmRefusedError as error:
-            raise RefusedError(f"DM did not create {new.name}: {error}") from error
+        new = NewExperiment(**{field: store.text(name) for field, name in _NEW_NAMES.items()})
+        experiment = await create_experiment(self._core, new, _NEW_NAMES)
         store.set(NAME, experiment.name)
         self._changed_name()
         store.commit()
         await asyncio.gather(self._poller.now(_ANSWER_TIMEOUT_S), self._list_poller.now(_ANSWER_TIMEOUT_S))
         return f"created {experiment.name} (id {experiment.id}) and selected it"
+
+
+async def create_experiment(core: Core, new: NewExperiment, names: Mapping[str, str]) -> Experiment:
+    """Have DM create an experiment.
+
+    Args:
+        core: the shared parts.
+        new: texts as they were given.
+        names: by attribute of ``new``, what the caller knows it by, for refusals.
+
+    Raises `RefusedError` for what cannot be, or what DM refuses, and `DmError`.
+    """
+    if not new.name:
+        raise RefusedError(f"{names['name']} is empty: put the name of the new experiment")
+    start_date = _date(new.start_date, names["start_date"])
+    end_date = _date(new.end_date, names["end_date"])
+    if start_date and end_date and end_date < start_date:
+        raise RefusedError(f"{names['end_date']} {end_date} is before {names['start_date']} {start_date}")
+    try:
+        return await core.dm.create_experiment(replace(new, start_date=start_date, end_date=end_date))
+    except DmRefusedError as error:
+        raise RefusedError(f"DM did not create {new.name}: {error}") from error
+
+
+def _is_unknown(error: DmRefusedError) -> bool:
+    """Whether DM says that there is no such experiment, or that there cannot be one of that name."""
+    return isinstance(error, DmNotFoundError) or error.code in _IMPOSSIBLE_NAME_CODES
 
 
 def _date(text: str, name: str) -> str:

@@ -18,6 +18,7 @@ from dmioc.engine.messages import Messages
 from dmioc.engine.metadata import MetadataSender
 from dmioc.engine.polling import Poller
 from dmioc.engine.puts import CommandState, Outcome
+from dmioc.engine.rpc import Queries
 from dmioc.engine.saving import Saver
 from dmioc.engine.store import Store
 from dmioc.engine.stream_slot import StreamSlot
@@ -91,6 +92,7 @@ class Gateway:
             StreamSlot(self._core, group, self.jobs, self._workflow_slots, prefix=prefix, save=save)
             for group in self._groups("STR")
         )
+        self._queries = Queries(self._core, self.experiment, self.jobs, self.boards, prefix)
         self._tasks: list[asyncio.Task[None]] = []
         commands.register(Command("Refresh", self._refresh))
 
@@ -234,9 +236,7 @@ class Gateway:
 
     async def call(self, method: str, arguments: Mapping[str, object], origin: Origin) -> RpcAnswer:
         """Answer a query by name; see `dmioc.engine.puts.Puttable.call`."""
-        raise RefusedError(
-            f"{method} of {origin} is not answered: this version takes no queries ({len(arguments)} given)"
-        )
+        return await self._queries.call(method, arguments, origin)
 
     def _put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
         pv = self.catalogue[name]
@@ -246,13 +246,22 @@ class Gateway:
         if pv.kind is Kind.COMMAND:
             if value != 1:
                 raise RefusedError(f"{name} takes 1 to run, not {value}")
-            return self._core.commands.start(name, origin)
+            return self._run(name, origin)
         if name == INDEX:
             return self._select_row(value)
         self._set(name, value)
         if name == NAME:
             return asyncio.ensure_future(self.experiment.put_name())
         return _ended(Outcome(CommandState.OK))
+
+    def _run(self, name: str, origin: Origin) -> asyncio.Future[Outcome]:
+        if name not in self._core.commands.names:
+            raise RefusedError(f"{name} is not served by this version")
+        result = self._core.commands.start(name, origin)
+        if result.done():
+            self._core.messages.add(name, f"refused for {origin}: {result.result().message}", Severity.MINOR)
+            self._core.store.commit()
+        return result
 
     def _set(self, name: str, value: Value) -> None:
         self._core.store.set(name, value)

@@ -12,6 +12,8 @@ from dmioc.errors import DmError, RefusedError
 from dmioc.model import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
 
@@ -46,18 +48,12 @@ class MetadataSender:
         if not store.text(f"{GROUP}JSON"):
             raise RefusedError(f'{GROUP}JSON is empty: put a JSON object such as {{"key": "value"}}')
         run_uid = store.text(f"{GROUP}RunUID")
-        dataset = store.text(f"{GROUP}Dataset") or (f"run_uid8_{run_uid[:_UID_CHARACTERS]}" if run_uid else "")
+        dataset = store.text(f"{GROUP}Dataset") or dataset_name(run_uid)
         if not dataset:
             raise RefusedError(f"{GROUP}RunUID and {GROUP}Dataset are empty: put one of them")
         experiment = store.text(f"{GROUP}Experiment") or await self._experiment.confirmed()
         size_bytes = len(store.text(f"{GROUP}JSON").encode())
-        # The keys that apstools sends (dm-protocol.md §7.2).
-        document: dict[str, object] = {
-            "bluesky_run_uid": run_uid,
-            "workflow_name": store.text(f"{GROUP}Workflow"),
-            "time_iso8601": iso8601(self._core.clock.now_s()),
-            "bluesky_metadata": content,
-        }
+        document = dataset_document(run_uid, store.text(f"{GROUP}Workflow"), content, self._core.clock.now_s())
         self._publish(MetadataView(Status.RUNNING, size_bytes=size_bytes, event_time_s=self._core.clock.now_s()))
         store.commit()
         try:
@@ -70,3 +66,18 @@ class MetadataSender:
 
     def _publish(self, view: MetadataView) -> None:
         publish_view(self._core.store, self._pvs, view, Shown(from_dm=False, alarms={}))
+
+
+def dataset_name(run_uid: str) -> str:
+    """The name of a run's dataset; empty for an empty uid."""
+    return f"run_uid8_{run_uid[:_UID_CHARACTERS]}" if run_uid else ""
+
+
+def dataset_document(run_uid: str, workflow: str, content: Mapping[str, object], now_s: float) -> dict[str, object]:
+    """The dataset with the keys that apstools sends (``dm-protocol.md §7.2``); ``now_s`` in POSIX seconds."""
+    return {
+        "bluesky_run_uid": run_uid,
+        "workflow_name": workflow,
+        "time_iso8601": iso8601(now_s),
+        "bluesky_metadata": dict(content),
+    }

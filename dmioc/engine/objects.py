@@ -17,11 +17,15 @@ NOT_FOUND_BEFORE_LOST = 3
 
 
 def json_object(store: Store, name: str) -> dict[str, object]:
-    """The JSON object in a text PV; empty for an empty text.
+    """The JSON object in a text PV; see `object_of`."""
+    return object_of(store.text(name), name)
 
-    Raises `RefusedError` naming the PV and what is wrong with its text.
+
+def object_of(text: str, name: str) -> dict[str, object]:
+    """The JSON object that a text is; empty for an empty text.
+
+    Raises `RefusedError` naming the PV or the argument and what is wrong with its text.
     """
-    text = store.text(name)
     if not text:
         return {}
     try:
@@ -45,11 +49,15 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def path_setpoint(store: Store, name: str, what: str) -> str:
-    """The path in a text PV: absolute, or in one of DM's forms for another host (``dm-protocol.md §4.3``).
+    """The path in a text PV; see `checked_path`."""
+    return checked_path(store.text(name), name, what)
+
+
+def checked_path(path: str, name: str, what: str) -> str:
+    """The path: absolute, or in one of DM's forms for another host (``dm-protocol.md §4.3``).
 
     Raises `RefusedError` for an empty or a relative one: DM would resolve it in a directory nobody knows.
     """
-    path = store.text(name)
     if not path:
         raise RefusedError(f"{name} is empty: put {what}")
     if not (path.startswith(("/", "@")) or "://" in path):

@@ -23,7 +23,9 @@ class Signal:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
-            await asyncio.wait_for(waiter, timeout_s)
+            # Not asyncio.wait_for: that of Python 3.11 loses a cancellation that comes together with the signal.
+            async with asyncio.timeout(timeout_s):
+                await waiter
         except TimeoutError:
             return False
         finally:

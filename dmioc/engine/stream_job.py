@@ -69,7 +69,7 @@ class StreamJob:
         self._apply = apply
         self._not_found = NotFoundCount()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starting = ""
+        self._sought = ""
         for slot in workflow_slots:
             slot.listeners.append(self._take)
 
@@ -91,8 +91,11 @@ class StreamJob:
     def start(self, start: Start) -> None:
         """Start the workflow, in the background: the session ends by its own deadline if DM is silent."""
         self._not_found = NotFoundCount()
-        self._starting = start.session_id
         self._spawn(self._start(start))
+
+    def restored(self, session: Session) -> None:
+        """A session goes on after a restart: if its job is not known, it is to be looked for."""
+        self._sought = session.id
 
     def _is_current(self, session_id: str) -> bool:
         session = self._session()
@@ -108,8 +111,6 @@ class StreamJob:
             if self._is_current(start.session_id):
                 self._apply(JobFinished(self._now(), Status.FAILED, f"the workflow was not started: {error}"))
             return
-        finally:
-            self._starting = ""
         if self._is_current(start.session_id):
             self._apply(JobStarted(job.summary.id, job.summary.owner or start.submission.owner))
             self._take(job)
@@ -142,10 +143,10 @@ class StreamJob:
     async def poll(self) -> bool:
         """Ask for the job if its workflow slot does not; False if there was nothing to ask; raises `DmError`."""
         session = self._session()
-        if not session.state.is_active or not session.wf_slot or self._starting == session.id:
+        if not session.state.is_active or not session.wf_slot:
             return False
         if not session.job_id:
-            return await self._find(session)
+            return session.id == self._sought and await self._find(session)
         slot = self._slots.get(session.wf_slot)
         if slot is not None and slot.job is not None and slot.job.summary.id == session.job_id:
             return False

@@ -115,6 +115,7 @@ class StreamSlot:
             self._core.messages.add(self.group, f"the saved session is left out: {error}", Severity.MINOR)
             return
         self.session = step(kept, Restored(self._now()))
+        self._job.restored(self.session)
         if self.is_active:
             self._core.messages.add(self.group, f"{kept.name} goes on: {kept.state_word}")
         self._publish()

@@ -102,7 +102,11 @@ async def _known_job(core: Core, board: JobBoard, submission: Submission) -> Job
     """
     request = await asyncio.to_thread(core.journal.request, submission.request_id)
     if request is None:
-        return None
+        # The journal may be a new one: DM's jobs carry the id as well.
+        found = await _find(core, board, submission.owner, submission.request_id)
+        if found is None:
+            return None
+        request = Request(found.summary.owner, found.summary.workflow, found.summary.id)
     if (request.owner, request.workflow) != (submission.owner, submission.workflow):
         raise RefusedError(
             f"RequestID {submission.request_id} was used for workflow {request.workflow} of {request.owner}:"

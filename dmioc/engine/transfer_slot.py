@@ -167,15 +167,8 @@ class TransferSlot:
         destination = store.text(f"{group}DestDirectory")
         if destination:
             values["destDirectory"] = destination
-        workflow = store.text(f"{group}Workflow")
         arguments = json_object(store, f"{group}WorkflowArgs")
-        if workflow:
-            # dm-protocol.md §4.3: workflowName and workflowOwner must be given together.
-            values |= {"workflowName": workflow, "workflowOwner": self.core.dm.owner}
-            if arguments:
-                values["workflowArgs"] = arguments
-        elif arguments:
-            raise RefusedError(f"{group}WorkflowArgs is set and {group}Workflow is empty: set both or none")
+        values |= workflow_options(store.text(f"{group}Workflow"), arguments, self.core.dm.owner, f"{group}Workflow")
         return merged({f"a setpoint of {group}": values, f"{group}Options": json_object(store, f"{group}Options")})
 
     def refuse_if_active(self) -> None:
@@ -225,3 +218,21 @@ class TransferSlot:
     def note(self, text: str) -> None:
         """Say in words what the slot did; the caller commits."""
         self.core.messages.add(self.group, text, Severity.NO_ALARM)
+
+
+def workflow_options(workflow: str, arguments: Mapping[str, object], owner: str, name: str) -> dict[str, object]:
+    """DM's keys for a workflow to start for each file; none for an empty name.
+
+    Args:
+        workflow: its name.
+        arguments: its arguments; none may be given without a workflow.
+        owner: whose workflow it is.
+        name: of the PV or the argument that holds the name; ``Args`` is added for the one that holds the arguments.
+    """
+    if not workflow:
+        if arguments:
+            raise RefusedError(f"{name}Args is set and {name} is empty: set both or none")
+        return {}
+    # dm-protocol.md §4.3: workflowName and workflowOwner must be given together.
+    options: dict[str, object] = {"workflowName": workflow, "workflowOwner": owner}
+    return options | {"workflowArgs": dict(arguments)} if arguments else options

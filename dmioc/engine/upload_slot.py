@@ -40,12 +40,8 @@ class UploadSlot(TransferSlot):
         async with self.lock:
             store = self.core.store
             path = path_setpoint(store, f"{self.group}SourcePath", "the file or directory to upload")
-            directory, file_name = await self._split(path)
-            own: dict[str, object] = {"processingMode": store.label(f"{self.group}Mode").lower()}
-            if file_name:
-                own["experimentFilePath"] = file_name
-            if store.label(f"{self.group}Reprocess") == "Yes":
-                own["reprocessFiles"] = True
+            mode, reprocess = store.label(f"{self.group}Mode"), store.label(f"{self.group}Reprocess") == "Yes"
+            directory, own = await upload_options(path, mode, reprocess=reprocess)
             options = self.options(own)
             self.refuse_if_active()
             experiment = await self.experiment.confirmed()
@@ -64,25 +60,44 @@ class UploadSlot(TransferSlot):
             raise RefusedError(f"{self.group} holds no upload: start one first")
         return await self.wait_finished(self.succeeded, "Wait")
 
-    async def _split(self, path: str) -> tuple[str, str]:
-        """Directory and file name of what is to be uploaded; the name is empty for a directory.
 
-        Looks at the file system when the path can be seen from here; else a trailing slash or a name without an extension
-        means a directory (the files may be visible on DM's machine only).
-        """
-        seen = await self._look(path)
-        is_file = seen if seen is not None else bool(not path.endswith("/") and posixpath.splitext(path)[1])
-        if not is_file:
-            return path, ""
-        return posixpath.split(path)
+async def upload_options(path: str, mode: str, *, reprocess: bool) -> tuple[str, dict[str, object]]:
+    """The directory to upload from, and DM's own keys for what of it (``dm-protocol.md §5``).
 
-    async def _look(self, path: str) -> bool | None:
-        """Whether it is a file; None when it cannot be seen from here, also when its file server hangs."""
-        try:
-            async with asyncio.timeout(_LOOK_TIMEOUT_S):
-                return await asyncio.to_thread(_is_file, path)
-        except TimeoutError:
-            return None
+    Args:
+        path: a file or a directory.
+        mode: ``Files`` or ``Directory``.
+        reprocess: whether unchanged files are uploaded again.
+    """
+    directory, file_name = await _split(path)
+    options: dict[str, object] = {"processingMode": mode.lower()}
+    if file_name:
+        options["experimentFilePath"] = file_name
+    if reprocess:
+        options["reprocessFiles"] = True
+    return directory, options
+
+
+async def _split(path: str) -> tuple[str, str]:
+    """Directory and file name of what is to be uploaded; the name is empty for a directory.
+
+    Looks at the file system when the path can be seen from here; else a trailing slash or a name without an extension
+    means a directory (the files may be visible on DM's machine only).
+    """
+    seen = await _look(path)
+    is_file = seen if seen is not None else bool(not path.endswith("/") and posixpath.splitext(path)[1])
+    if not is_file:
+        return path, ""
+    return posixpath.split(path)
+
+
+async def _look(path: str) -> bool | None:
+    """Whether it is a file; None when it cannot be seen from here, also when its file server hangs."""
+    try:
+        async with asyncio.timeout(_LOOK_TIMEOUT_S):
+            return await asyncio.to_thread(_is_file, path)
+    except TimeoutError:
+        return None
 
 
 def _is_file(path: str) -> bool | None:

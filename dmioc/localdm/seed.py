@@ -1,7 +1,9 @@
-"""What a new localdm holds: one experiment and two workflows to try things with."""
+"""What a new localdm holds: one experiment and three workflows to try things with."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping
 
 EXPERIMENT: Mapping[str, object] = {
@@ -15,7 +17,7 @@ _STEPS_PERCENT = "10 20 30 40 50 60 70 80 90 100"
 
 def seed_workflows(owner: str) -> list[dict[str, object]]:
     """The workflow documents (``dm-protocol.md §6.3``) a new localdm starts with."""
-    return [_example(owner), _progress(owner)]
+    return [_example(owner), _progress(owner), _stream_consume(owner)]
 
 
 def _example(owner: str) -> dict[str, object]:
@@ -61,6 +63,28 @@ def _progress(owner: str) -> dict[str, object]:
             "040-FIT": _one_process_a_step("fit"),
             "050-EXPORT": _one_long_process("export"),
             "060-DONE": {"command": '/bin/echo "done with $filePath"'},
+        },
+    }
+
+
+def _stream_consume(owner: str) -> dict[str, object]:
+    """A workflow for the streaming handshake: its arguments are those that a streaming slot adds (``pv-contract.md §8``)."""
+    python = shlex.quote(sys.executable)  # that of the localdm that seeds: it has p4p
+    output = "stream-statistics.json"  # in the job's own directory
+    return {
+        "name": "stream-consume-01",
+        "owner": owner,
+        "userAccount": owner,
+        "version": 1,
+        "description": "Counts the frames of a detector (NTNDArray over PVAccess) as the workflow of a streaming slot.\n"
+        "Keyword Arguments:\n\tfilePath - Any text: it is not read, e.g. /dev/null.\n"
+        "\treportPv, commandPv, session, sourcePv - Added by the streaming slot.",
+        "stages": {
+            "01-CONSUME": {
+                "command": f'{python} -m dmioc.streaming.consume --report-pv "$reportPv" --command-pv "$commandPv"'
+                f' --session "$session" --source-pv "$sourcePv" --output {output}',
+            },
+            "02-SHOW": {"command": f"/bin/cat {output}"},
         },
     }
 

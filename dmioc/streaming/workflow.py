@@ -248,10 +248,15 @@ class StreamingWorkflow:
         errors: int | None = None,
         message: str | None = None,
     ) -> None:
-        """Report counts since the start of the session; None leaves one as it is. Returns at once, whatever the gateway does."""
+        """Report counts since the start of the session; None leaves one as it is. Returns at once, whatever the gateway does.
+
+        Raises `ValueError` for a negative count.
+        """
         self.check()
         given: dict[str, Any] = {"received": received, "processed": processed, "missed": missed, "errors": errors}
         changes = {name: int(value) for name, value in given.items() if value is not None}
+        if any(value < 0 for value in changes.values()):
+            raise ValueError(f"counts of a stream are 0 or more, not {changes}")
         self._reporter.update(**changes, **({} if message is None else {"message": message}))
 
     def draining(self, message: str = "") -> None:

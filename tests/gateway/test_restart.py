@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+import shlex
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +33,12 @@ def gateway(repeater: None, tmp_path: Path) -> Iterator[GatewayProcess]:
         yield process
 
 
-@pytest.fixture
-def dm(tmp_path: Path) -> Iterator[DmControl]:
-    """A local DM that lives longer than the gateway."""
-    localdm = start_localdm(tmp_path / "dm")
-    yield DmControl(tmp_path / "dm")
+@pytest.fixture(scope="module")
+def dm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DmControl]:
+    """A local DM that lives longer than the gateways."""
+    directory = tmp_path_factory.mktemp("dm")
+    localdm = start_localdm(directory)
+    yield DmControl(directory)
     localdm.stop()
     if localdm.process.stdout is not None:
         localdm.process.stdout.close()
@@ -43,15 +46,27 @@ def dm(tmp_path: Path) -> Iterator[DmControl]:
 
 @pytest.fixture
 def rest(repeater: None, dm: DmControl, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """A gateway to that DM."""
-    urls = {f"DM_{name}_WEB_SERVICE_URL": url for name, url in dm.urls.items()}
-    environment = {"DM_STATION_NAME": "DEMO", "DM_LOGIN_FILE": str(dm.directory / "login"), **urls}
+    """A gateway to that DM, whose addresses it has from the lines of ``dmioc localdm --env``."""
+    command = [sys.executable, "-m", "dmioc", "localdm", "--dir", str(dm.directory), "--env"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    environment = dict(shlex.split(line)[1].split("=", 1) for line in lines)
     with running_gateway(tmp_path / "state", environment=environment) as process:
         yield process
 
 
 def client(gateway: GatewayProcess) -> CaClient:
     return CaClient(gateway.prefix)
+
+
+def restart(gateway: GatewayProcess, ca: CaClient, number: signal.Signals = signal.SIGTERM) -> None:
+    """End it by a signal and start it again.
+
+    The channels are made anew: libca takes the first beacons of a server that lived shortly for late ones of the old, and
+    then searches ever more seldom.
+    """
+    gateway.stop(number)
+    ca.close()
+    gateway.start()
 
 
 def fast(ca: CaClient) -> CaClient:
@@ -80,11 +95,11 @@ def ids(ca: CaClient) -> dict[str, str]:
 def another(pv: PV, before: Any) -> Any:
     """A value that the setpoint does not have yet."""
     if pv.kind is Kind.ENUM:
-        return next(label for label in pv.labels if label != before and label != "Disabled")
+        return next((label for label in pv.labels if label not in (before, "Disabled")), before)
     if pv.kind in (Kind.LONG, Kind.DOUBLE):
         low = pv.low if pv.low is not None else 0
         return type(before)(low + 1 if low + 1 != before else low + 2)
-    return f"é {pv.name}"
+    return f"a {pv.name}"
 
 
 def test_every_saved_setpoint_comes_back(gateway: GatewayProcess) -> None:
@@ -95,22 +110,28 @@ def test_every_saved_setpoint_comes_back(gateway: GatewayProcess) -> None:
         ca.put(name, value)
     ca.put("WF1:RequestID", "not kept")
     # At once: the end of the gateway saves what is not on disk yet.
-    assert gateway.stop() == 0
-    gateway.start()
+    restart(gateway, ca)
+    ca.connect(wanted)
     assert {name: ca.get(name) for name in wanted} == wanted
     assert ca.get("WF1:RequestID") == ""
     assert "autosave" not in ca.get("Message")
     ca.put("Control", "Disabled")
     wait_until(lambda: "Disabled" in (gateway.state / "autosave.sav").read_text("utf-8"), what="saved without a stop")
-    gateway.kill()
-    gateway.start()
+    restart(gateway, ca, signal.SIGKILL)
     assert ca.get("Control") == "Disabled"
     assert ca.get("EXP:Name") == wanted["EXP:Name"]
     ca.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_in_time_and_leaves_nothing(gateway: GatewayProcess, data: Path, number: signal.Signals) -> None:
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that only waits for its parent to take notice does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_it_ends_in_time_and_leaves_nothing(gateway: GatewayProcess, data: Path) -> None:
     ca = fast(client(gateway))
     start_all(ca, data)
     ca.put("DAQ1:Expect", 99)
@@ -119,9 +140,9 @@ def test_it_ends_in_time_and_leaves_nothing(gateway: GatewayProcess, data: Path,
     children = psutil.Process(gateway.process.pid).children(recursive=True)
     assert len(children) >= 2  # the local DM and a process of the job's stage
     began = time.monotonic()
-    assert gateway.stop(number) == 0
+    assert gateway.stop() == 0
     assert time.monotonic() - began < STOP_S
-    wait_until(lambda: not any(child.is_running() for child in children), 1.0, what=f"end of {children}")
+    wait_until(lambda: not any(is_alive(child) for child in children), 1.0, what=f"end of {children}")
     assert "Traceback" not in gateway.log()
     ca.close()
 
@@ -136,7 +157,20 @@ def test_it_ends_in_time_while_dm_hangs(rest: GatewayProcess, dm: DmControl, dat
         began = time.monotonic()
         assert rest.stop() == 0
         assert time.monotonic() - began < STOP_S
+    rest.start()
     ca.close()
+    clean(ca)
+    ca.close()
+
+
+def clean(ca: CaClient) -> None:
+    """Leave nothing at work in the DM that later tests use."""
+    ca.wait_for("State", "Connected")
+    for job, slot in (("DAQ1:Status", "DAQ1:Stop"), ("WF1:Status", "WF1:Abort"), ("WF2:Status", "WF2:Abort")):
+        ca.wait_for(job, lambda status: status != "Unknown")
+        if ca.get(job) in ("Pending", "Running"):
+            ca.command(slot)
+    ca.wait_for("JOB:Idle", "Yes")
 
 
 def followed_again(ca: CaClient, before: dict[str, str], job: str) -> None:
@@ -160,21 +194,78 @@ def at_work_again(ca: CaClient, data: Path) -> None:
     assert ca.command("DAQ1:Stop")[0] == "OK"
 
 
+WAITS = ("DAQ1:Wait", "WF1:Wait", "JOB:Wait")
+
+
+def begin_waits(ca: CaClient) -> None:
+    ca.puts("DAQ1:", Expect=99)
+    for command in WAITS:
+        ca.put(command, 1, wait=False)
+        ca.wait_for(command, "Busy")
+
+
+def waits_are_interrupted(ca: CaClient) -> None:
+    for command in WAITS:
+        assert ca.get(command) == "Idle"
+        state, message = ca.outcome(command)
+        assert state == "Interrupted"
+        assert message.startswith("Wait: ") and "gateway" in message
+    assert ca.get("UPL1:CmdStatus") == "None"
+
+
+def start_with_one_request_id(ca: CaClient, request_id: str) -> str:
+    """Three slots at once start one job; answers its id."""
+    slots = ("WF2:", "WF3:", "WF4:")
+    for slot in slots:
+        ca.puts(slot, Name="progress-01", FilePath="/dev/null", RequestID=request_id)
+    for slot in slots:
+        ca.put(f"{slot}Start", 1, wait=False)
+    for slot in slots:
+        ca.wait_for(f"{slot}Start", "Idle")
+    assert len({ca.get(f"{slot}JobID") for slot in slots}) == 1
+    assert sorted(ca.get(f"{slot}Attached") for slot in slots) == [0, 1, 1]
+    return ca.get("WF2:JobID")
+
+
+def attaches(ca: CaClient, request_id: str, job_id: str) -> None:
+    """The request id gives the slot the job that it started once, and no other one is started."""
+    before = ca.get("JOB:Active")
+    ca.puts("WF3:", Name="progress-01", FilePath="/dev/null", RequestID=request_id)
+    assert ca.command("WF3:Start") == ("OK", f"Start: attached to job {job_id} of progress-01")
+    assert (ca.get("WF3:JobID"), ca.get("WF3:Attached")) == (job_id, 1)
+    assert ca.get("JOB:Active") == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_slots_follow_dm_again(rest: GatewayProcess, data: Path, number: signal.Signals) -> None:
-    ca = fast(client(rest))
+def test_slots_commands_and_requests_over_a_restart(rest: GatewayProcess, data: Path, number: signal.Signals) -> None:
+    ca, request_id = fast(client(rest)), secrets.token_hex(4)
     before = start_all(ca, data)
     attached = {name: ca.get(name) for name in ("DAQ1:Attached", "WF1:Attached", "UPL1:SourcePath")}
-    saved = wait_until(lambda: before["WF1:JobID"] in (rest.state / "autosave.savB").read_text("utf-8"), what="saved")
-    assert saved
-    rest.process.send_signal(number)
-    rest.process.wait(STOP_S)
-    rest.start()
+    job_id = start_with_one_request_id(ca, request_id)
+    begin_waits(ca)
+    wait_until(lambda: before["WF1:JobID"] in (rest.state / "autosave.savB").read_text("utf-8"), what="saved")
+    restart(rest, ca, number)
+    waits_are_interrupted(ca)
     followed_again(ca, before, "Running")
     assert {name: ca.get(name) for name in attached} == attached
     at_work_again(ca, data)
-    assert ca.command("WF1:Abort")[0] == "OK"
-    ca.wait_for("JOB:Idle", "Yes")
+    attaches(ca, request_id, job_id)
+    # Interruptions are told once. Without the journal DM itself knows: the id is an argument of the job.
+    assert rest.stop() == 0
+    ca.close()
+    for file in rest.state.glob("journal.sqlite*"):
+        file.unlink()
+    rest.start()
+    assert ca.get("DAQ1:CmdStatus") == "None"
+    ca.wait_for("JOB:Active", 2)
+    assert ca.command("WF3:Abort")[0] == "OK"
+    # A job that is over is attached to as well: it is never run twice.
+    ca.put("WF3:AttachID", before["WF1:JobID"])
+    assert ca.command("WF3:Attach")[0] == "OK"
+    ca.wait_for("JOB:Active", 1)
+    attaches(ca, request_id, job_id)
+    assert ca.get("WF3:Status") == "Aborted"
+    clean(ca)
     ca.close()
 
 
@@ -182,9 +273,7 @@ def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: 
     ca = fast(client(gateway))
     before, localdm = start_all(ca, data), gateway.localdm()
     wait_until(lambda: before["WF1:JobID"] in (gateway.state / "autosave.savB").read_text("utf-8"), what="saved")
-    gateway.kill()
-    assert localdm.is_running()
-    gateway.start()
+    restart(gateway, ca, signal.SIGKILL)
     followed_again(ca, before, "Running")
     assert localdm.is_running()
     at_work_again(ca, data)
@@ -198,125 +287,39 @@ def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: 
     ca.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_pending_commands_are_reported_interrupted(rest: GatewayProcess, data: Path, number: signal.Signals) -> None:
-    ca = fast(client(rest))
-    start_all(ca, data)
-    ca.puts("DAQ1:", Expect=99)
-    for command in ("DAQ1:Wait", "WF1:Wait", "JOB:Wait"):
-        ca.put(command, 1, wait=False)
-        ca.wait_for(command, "Busy")
-    rest.process.send_signal(number)
-    rest.process.wait(STOP_S)
-    rest.start()
-    for command in ("DAQ1:Wait", "WF1:Wait", "JOB:Wait"):
-        assert ca.get(command) == "Idle"
-        state, message = ca.outcome(command)
-        assert state == "Interrupted"
-        assert message.startswith("Wait: ") and "gateway" in message
-    assert ca.get("UPL1:CmdStatus") == "None"
-    # Told once.
-    assert rest.stop() == 0
-    rest.start()
-    assert ca.get("DAQ1:CmdStatus") == "None"
-    ca.close()
-
-
-def test_a_request_id_holds_across_restarts(rest: GatewayProcess) -> None:
-    ca = fast(client(rest))
-    ca.puts("WF1:", Name="progress-01", FilePath="/dev/null", RequestID="scan-17")
-    assert ca.command("WF1:Start")[0] == "OK"
-    job_id = ca.get("WF1:JobID")
-    rest.kill()
-    rest.start()
-    ca.puts("WF3:", Name="progress-01", FilePath="/dev/null", RequestID="scan-17")
-    state, message = ca.command("WF3:Start")
-    assert (state, message) == ("OK", f"Start: attached to job {job_id} of progress-01")
-    assert (ca.get("WF3:JobID"), ca.get("WF3:Attached")) == (job_id, 1)
-    # Without the journal DM itself knows: the id is an argument of the job.
-    rest.kill()
-    for file in rest.state.glob("journal.sqlite*"):
-        file.unlink()
-    rest.start()
-    ca.wait_for("JOB:Active", 1)
-    assert ca.command("WF3:Abort")[0] == "OK"
-    ca.wait_for("JOB:Idle", "Yes")
-    # A finished job is attached to as well; it is never run twice.
-    ca.puts("WF4:", Name="progress-01", FilePath="/dev/null", RequestID="scan-17")
-    assert ca.command("WF4:Start")[0] == "OK"
-    assert (ca.get("WF4:JobID"), ca.get("WF4:Status")) == (job_id, "Aborted")
-    assert ca.get("JOB:Active") == 0
-    ca.close()
-
-
-def test_two_slots_with_one_request_id_at_once(rest: GatewayProcess) -> None:
-    ca = fast(client(rest))
-    slots = ("WF1:", "WF2:", "WF3:", "WF4:")
-    for slot in slots:
-        ca.puts(slot, Name="progress-01", FilePath="/dev/null", RequestID="all-at-once")
-    for slot in slots:
-        ca.put(f"{slot}Start", 1, wait=False)
-    for slot in slots:
-        ca.wait_for(f"{slot}Start", "Idle")
-    assert len({ca.get(f"{slot}JobID") for slot in slots}) == 1
-    assert sorted(ca.get(f"{slot}Attached") for slot in slots) == [0, 1, 1, 1]
-    ca.wait_for("JOB:Active", 1)
-    ca.close()
-
-
-DAMAGE = {
-    "cut": lambda text: text[: len(text) // 2],
-    "empty": lambda text: "",
-    "no JSON": lambda text: "{" + text,
-    "newer version": lambda text: text.replace('"version": 1', '"version": 99'),
-    "wrong kinds": lambda text: text.replace('"held": {', '"held": {"DAQ1:": 5, "X:": null, '),
-}
-
-
-@pytest.mark.parametrize("name", ["autosave.sav", "autosave.savB"])
-def test_a_damaged_autosave_file_is_replaced_by_the_other(gateway: GatewayProcess, name: str) -> None:
-    ca = client(gateway)
-    ca.put("WF1:FilePath", "/precious")
-    for kind, damage in DAMAGE.items():
+def test_damaged_autosave_files(gateway: GatewayProcess) -> None:
+    ca, names = client(gateway), ("autosave.sav", "autosave.savB")
+    ca.puts("WF1:", FilePath="/precious", IfRunning="Refuse")
+    # Either of the two: the other one is used.
+    for name in names:
         assert gateway.stop() == 0
+        ca.close()
         path = gateway.state / name
-        path.write_text(damage(path.read_text("utf-8")), "utf-8")
+        path.write_bytes(path.read_bytes()[:-20])
         gateway.start()
-        assert ca.get("WF1:FilePath") == "/precious", kind
-        # The line on Message may be followed by another one; all of them are in the log.
-        told = [line for line in gateway.log().splitlines() if name in line and "is not used" in line]
-        assert told and f"{name}.bad" in told[-1], kind
+        assert ca.get("WF1:FilePath") == "/precious"
+        # The line on Message may have been followed by another one; all of them are in the log.
+        line = next(line for line in gateway.log().splitlines() if f"{name} is not used" in line)
+        assert str(path) in line and "end mark" in line and f"{name}.bad" in line and "engine.messages" in line
         assert (gateway.state / f"{name}.bad").exists()
-    ca.close()
-
-
-def test_two_damaged_autosave_files_start_with_defaults(gateway: GatewayProcess) -> None:
-    ca = client(gateway)
-    ca.put("WF1:FilePath", "/precious")
+    # A value that no longer fits: the others are used.
     assert gateway.stop() == 0
-    for name in ("autosave.sav", "autosave.savB"):
+    ca.close()
+    for name in names:
+        path = gateway.state / name
+        text = path.read_text("utf-8").replace('"Refuse"', '"Nonsense"').replace('"WF1:Name"', '"WF9:Name"')
+        path.write_text(text, "utf-8")
+    gateway.start()
+    assert (ca.get("WF1:FilePath"), ca.get("WF1:IfRunning")) == ("/precious", "Start")
+    assert "WF9:Name is no longer a saved setpoint" in gateway.log() and "Nonsense" in gateway.log()
+    # Both: it starts with the defaults, and saves again.
+    assert gateway.stop() == 0
+    ca.close()
+    for name in names:
         (gateway.state / name).write_bytes(b"\xff\xfe\0")
     gateway.start()
     assert ca.get("WF1:FilePath") == ""
-    assert gateway.log().count("is not used") == 2
+    assert gateway.log().count("is not used") == 4
     ca.put("WF1:FilePath", "/new")
     wait_until(lambda: "/new" in (gateway.state / "autosave.savB").read_text("utf-8"), what="saved anew")
-    document = json.loads((gateway.state / "autosave.sav").read_text("utf-8").splitlines()[0])
-    assert document["setpoints"]["WF1:FilePath"] == "/new"
-    ca.close()
-
-
-def test_a_saved_value_that_no_longer_fits_is_left_out(gateway: GatewayProcess) -> None:
-    ca = client(gateway)
-    ca.puts("WF1:", FilePath="/precious", IfRunning="Refuse")
-    assert gateway.stop() == 0
-    for name in ("autosave.sav", "autosave.savB"):
-        path = gateway.state / name
-        path.write_text(
-            path.read_text("utf-8").replace('"Refuse"', '"Nonsense"').replace('"WF1:Name"', '"WF9:Name"'), "utf-8"
-        )
-    gateway.start()
-    assert (ca.get("WF1:FilePath"), ca.get("WF1:IfRunning")) == ("/precious", "Start")
-    assert "WF9:Name is no longer a saved setpoint" in gateway.log()
-    assert "Nonsense" in gateway.log()
     ca.close()

@@ -37,7 +37,7 @@ def test_first_start_makes_login_note_and_contents(tmp_path: Path) -> None:
         assert localdm.ready_line == f"localdm ready: {words}\n"
         assert [one["name"] for one in localdm.session("DS").call("GET", "experimentsByStation", "DEMO")] == ["demo"]
         workflows = localdm.session("PROC").call("GET", "workflowsByOwner", "dmioc")
-        assert [one["name"] for one in workflows] == ["example-01", "progress-01"]
+        assert [one["name"] for one in workflows] == ["example-01", "progress-01", "stream-consume-01"]
         exports = environment_lines(tmp_path / "dm")
         script = "\n".join([*exports, "env"])
         variables = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env={}).stdout

@@ -121,13 +121,13 @@ def test_stopped_upload_is_aborted_and_keeps_what_is_stored(tmp_path: Path) -> N
     async def work(station: Bench) -> None:
         started = await station.transfers.start_upload(EXPERIMENT, str(source), {"skipFilePathPattern": "*.tmp"})
         upload_id = str(started["id"])
-        await until(lambda: station.transfers.upload(upload_id)["nProcessedFiles"] == 20)
+        await until(lambda: station.transfers.upload(upload_id)["nProcessedFiles"])
         record = await station.transfers.stop_upload(upload_id)
         assert record["status"] == "aborting"
         record = await station.upload_over(upload_id)
         assert record["status"] == "aborted"
         stored = len(md5s(station.data))
-        assert 20 <= stored < 24
+        assert 1 <= stored < 24
         assert (record["countFiles"], record["nProcessedFiles"], record["nWaitingFiles"]) == (24, stored, 24 - stored)
         assert [path.name for path in station.data.iterdir() if path.name.startswith(".")] == []
         with pytest.raises(InvalidRequest, match="over"):

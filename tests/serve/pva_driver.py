@@ -83,9 +83,11 @@ class TablesEngine(RememberingEngine):
         if fields.get("session") == "old":
             future.set_result(Outcome(CommandState.REFUSED, "session old has ended"))
             return future
-        empty: dict[str, Any] = {"session": "", "seq": 0, "errors": 0, "rate": 0.0}
-        before = self.structures[name].fields if name in self.structures else empty
-        self.commit({}, {}, {name: StructureReading({**before, **fields}, time.time())})
+        now: dict[str, Any] = {"session": "", "seq": 0, "errors": 0, "rate": 0.0}
+        if name in self.structures:
+            now.update(self.structures[name].fields)
+        now.update(fields)
+        self.commit({}, {}, {name: StructureReading(now, time.time())})
         future.set_result(Outcome(CommandState.OK))
         return future
 
@@ -110,6 +112,9 @@ class TablesEngine(RememberingEngine):
     def put(self, name: str, raw: Any, origin: Origin) -> asyncio.Future[Outcome]:
         if raw == "a bug":
             raise KeyError("a bug")
+        if name == "NoProgressAfter":
+            # The loop's next turn comes long after the client's next request.
+            asyncio.get_running_loop().call_soon(time.sleep, 0.2)
         return super().put(name, raw, origin)
 
 
@@ -122,7 +127,7 @@ class PvaDriver(Driver):
         self.settings = settings
         self.server = self._new_server()
 
-    def _new_server(self) -> PvaServer:
+    def _new_server(self) -> Any:
         return PvaServer(self.engine, self.prefix, self.settings)
 
     async def do_commit(

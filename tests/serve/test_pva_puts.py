@@ -155,7 +155,8 @@ def test_the_end_of_a_blocked_put_tells_what_went_wrong(pva: PvaProcess, context
 
 
 def test_a_put_that_does_not_block_is_answered_at_once(pva: PvaProcess, context: PvaContext) -> None:
-    for options in ({}, {"wait": False}, {"process": "true"}):
+    requests: list[dict[str, Any]] = [{}, {"wait": False}, {"process": "true"}]
+    for options in requests:
         began_s = time.monotonic()
         context.put(pva.prefix + "WF3:Start", 1, **options)
         assert time.monotonic() - began_s < 1.0

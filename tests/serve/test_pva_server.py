@@ -14,6 +14,7 @@ from pva_driver import TablesEngine
 from pva_process import PvaProcess
 from waiting import wait_until
 
+from dmioc.config import load_settings
 from dmioc.errors import ConfigurationError
 from dmioc.serve.pva import PvaServer, PvaSettings
 from dmioc.serve.pva.clients import connections
@@ -98,6 +99,27 @@ def test_beacons_go_where_they_are_told_or_to_the_broadcast_addresses() -> None:
     told = PvaSettings(beacon_addresses=("10.0.0.255", "10.1.0.255:5999")).configuration()
     assert told["EPICS_PVAS_BEACON_ADDR_LIST"] == "10.0.0.255 10.1.0.255:5999"
     assert PvaSettings(beacon_addresses=()).configuration()["EPICS_PVAS_AUTO_BEACON_ADDR_LIST"] == "YES"
+
+
+def test_a_port_in_the_environment_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPICS_PVAS_BROADCAST_PORT", "pva")
+    with pytest.raises(
+        ConfigurationError, match="EPICS_PVAS_BROADCAST_PORT should be a port from 0 to 65535, not 'pva'"
+    ):
+        PvaSettings().configuration()
+
+
+def test_the_gateways_settings_take_what_epics_says_where_they_say_nothing() -> None:
+    environment = {
+        "EPICS_PVAS_INTF_ADDR_LIST": "10.0.0.1 10.0.0.2",
+        "EPICS_CAS_INTF_ADDR_LIST": "10.0.0.3",
+        "EPICS_PVAS_BEACON_ADDR_LIST": "10.0.0.255",
+        "DMIOC_PVA__BEACON_ADDRESSES": "10.0.0.254",
+        "DMIOC_PVA__PORT": "6075",
+    }
+    pva = load_settings(None, environment).pva
+    assert pva.interfaces == ("10.0.0.1", "10.0.0.2")
+    assert (pva.beacon_addresses, pva.port, pva.broadcast_port) == (("10.0.0.254",), 6075, 0)
 
 
 def test_clients_see_the_end_and_come_back_after_a_restart(pva: PvaProcess, context: PvaContext) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from p4p.client.thread import RemoteError
 from pva_client import PvaContext, leaves, watched
-from pva_process import PvaProcess
+from pva_process import STAGES, PvaProcess
 
 from dmioc.catalogue import Kind, station_catalogue
 from dmioc.catalogue.structures import structure_fields
@@ -19,16 +19,6 @@ CODES = {"string": "s", "time": "s", "int": "i", "long": "l", "double": "d"}
 FIELD_CODES = {Kind.LINES: "as", Kind.LONG: "i", Kind.DOUBLE: "d"}
 STAMP = {"timeStamp.secondsPastEpoch", "timeStamp.nanoseconds"}
 ALARM = {"alarm.severity", "alarm.status", "alarm.message"}
-STAGES: dict[str, list[Any]] = {
-    "stage": ["01-A", "02-B"],
-    "process": [1, 2],
-    "status": ["Done", "Running"],
-    "exitStatus": [0, -1],
-    "runTime": [1.5, 0.5],
-    "command": ["a", "b"],
-    "stdOut": ["é", ""],
-    "stdErr": ["", ""],
-}
 
 
 def test_every_structure_has_the_fields_that_the_catalogue_composes(pva: PvaProcess, context: PvaContext) -> None:
@@ -86,9 +76,9 @@ def test_the_alarm_is_the_worst_of_the_fields(pva: PvaProcess, context: PvaConte
 
 
 def test_a_put_is_in_its_structure_when_it_is_answered(pva: PvaProcess, context: PvaContext) -> None:
-    for number in range(1, 30):
-        context.put(pva.prefix + "LostAfter", float(number))
-        assert context.get(pva.prefix + "Status")["lostAfter"] == number
+    for number in (7.0, 8.0, 9.0):
+        context.put(pva.prefix + "NoProgressAfter", number)
+        assert context.get(pva.prefix + "Status")["noProgressAfter"] == number
 
 
 def test_a_table_sends_the_columns_that_changed(pva: PvaProcess, context: PvaContext) -> None:

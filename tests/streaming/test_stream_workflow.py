@@ -127,6 +127,13 @@ def test_a_result_without_json_form_is_told_and_fails(gateway: StreamGateway) ->
     assert gateway.state == "Failed"
 
 
+def test_a_negative_count_is_a_mistake_of_the_workflow(gateway: StreamGateway) -> None:
+    with pytest.raises(ValueError, match="counts of a stream are 0 or more"), workflow(gateway) as stream:
+        stream.ready()
+        stream.progress(received=-1)
+    assert gateway.state == "Failed"
+
+
 def test_numbers_of_numpy_are_results(gateway: StreamGateway) -> None:
     numpy = pytest.importorskip("numpy")
     with workflow(gateway) as stream:

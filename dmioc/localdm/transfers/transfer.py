@@ -15,7 +15,7 @@ from dmioc.localdm.answers import DmAnswerNo
 from dmioc.localdm.transfers import copy_worker
 from dmioc.localdm.transfers.copy_pool import CopyRequest, Worker, WorkerLostError
 from dmioc.localdm.transfers.file_table import FileEntry, FileTable, Observed, Phase
-from dmioc.localdm.transfers.keeping import CopiedFile, Keeper, Parts
+from dmioc.localdm.transfers.keeping import CopiedFile, Keeper, Parts, remove_source
 from dmioc.localdm.transfers.records import ACTIVE_STATUSES, FAILED, TransferRecord
 from dmioc.localdm.transfers.scan import Tree, Walk
 from dmioc.localdm.transfers.store import SavedFile
@@ -130,6 +130,8 @@ class Transfer:
                 forgotten.append(file.path)
             else:
                 files.append(file)
+            if record.task.remove_source and file.phase is Phase.STORED and source_there and not lost:
+                remove_source(f"{record.directory}/{file.path}", file.size_bytes, file.modified_ns)
         if forgotten:
             self.parts.store.forget_files(record.number, forgotten)
         return files, [file.path for file in files if file.job == ""]

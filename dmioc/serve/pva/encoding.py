@@ -15,38 +15,40 @@ from dmioc.engine.readings import Alarm, Cells, Reading, StructureReading, Table
 from dmioc.model import Severity
 from dmioc.serve.pva.layouts import has_limits, is_number
 
+Fields = dict[str, Any]
+"""Fields by their paths in a value, e.g. ``alarm.severity``."""
+
 _LAST_TIME_S = 2.0**62
+_TEXTS = (Kind.TEXT, Kind.STRING)
 _STATUS_UNDEFINED = 6
 _STATUSES = {Alarm.NO_ALARM: 0, Alarm.STATE: 1, Alarm.COMM: 2, Alarm.TIMEOUT: 2, Alarm.UDF: 2}
 """Classes of ``alarm_t.status`` (1 device, 2 driver), as the servers of EPICS base give them for records (QSRV2)."""
 
 
-def time_fields(time_s: float) -> dict[str, int]:
-    """Fields of a time stamp for POSIX seconds, the nanoseconds cut as over Channel Access."""
+def time_fields(time_s: float) -> Fields:
+    """The time stamp for POSIX seconds, the nanoseconds cut as over Channel Access."""
     if not 0 <= time_s <= _LAST_TIME_S:
         raise ValueError(f"{time_s!r} is not a time")
     seconds = int(time_s)
-    return {"secondsPastEpoch": seconds, "nanoseconds": int((time_s - seconds) * 1e9)}
+    return {"timeStamp.secondsPastEpoch": seconds, "timeStamp.nanoseconds": int((time_s - seconds) * 1e9)}
 
 
-def alarm_fields(severity: Severity, alarm: Alarm) -> dict[str, int | str]:
-    """Fields of an alarm; its message is EPICS' word for the status."""
+def alarm_fields(severity: Severity, alarm: Alarm) -> Fields:
+    """The alarm; its message is EPICS' word for the status."""
     return {
-        "severity": int(severity),
-        "status": _STATUSES.get(alarm, _STATUS_UNDEFINED),
-        "message": alarm.name,
+        "alarm.severity": int(severity),
+        "alarm.status": _STATUSES.get(alarm, _STATUS_UNDEFINED),
+        "alarm.message": alarm.name,
     }
 
 
-def changed_event(
-    now: Reading | TableReading, before: Reading | TableReading | None
-) -> dict[str, dict[str, int | str] | dict[str, int]]:
-    """``alarm`` and ``timeStamp`` as far as they are not as before."""
-    fields: dict[str, dict[str, int | str] | dict[str, int]] = {}
-    if before is None or (now.severity, now.alarm) != (before.severity, before.alarm):
-        fields["alarm"] = alarm_fields(now.severity, now.alarm)
+def changed_event(now: Reading | TableReading, before: Reading | TableReading | None) -> Fields:
+    """Alarm and time stamp as far as they are not as before."""
+    fields: Fields = {}
+    if before is None or now.severity is not before.severity or now.alarm is not before.alarm:
+        fields |= alarm_fields(now.severity, now.alarm)
     if before is None or now.time_s != before.time_s:
-        fields["timeStamp"] = time_fields(now.time_s)
+        fields |= time_fields(now.time_s)
     return fields
 
 
@@ -57,19 +59,20 @@ def is_same(one: object, other: object) -> bool:
 
 def scalar_value(pv: PV, value: Value) -> int | float | str | list[str]:
     """A value as its PV's field takes it: a state by its index."""
-    if pv.kind is Kind.LINES and isinstance(value, tuple):
-        return [sendable(line) for line in value]
-    if pv.kind.is_text or pv.kind is Kind.STRING:
+    kind = pv.kind
+    if kind in _TEXTS:
         if isinstance(value, str):
             return sendable(value)
         raise ValueError(f"{pv.name} holds text, not {value!r}")
+    if kind is Kind.LINES and isinstance(value, tuple):
+        return [sendable(line) for line in value]
     if not isinstance(value, int | float):
-        raise ValueError(f"{pv.name} holds a number, not {value!r}")
-    if pv.kind is Kind.DOUBLE:
+        raise ValueError(f"{pv.name} does not hold {value!r}")
+    if kind is Kind.DOUBLE:
         return float(value)
     if not math.isfinite(value) or value != int(value):
         raise ValueError(f"{pv.name} holds a whole number, not {value!r}")
-    if pv.kind is Kind.LONG:
+    if kind is Kind.LONG:
         return min(max(int(value), INT32_MIN), INT32_MAX)
     if not 0 <= value < len(pv.states):
         raise ValueError(f"{pv.name} has no state {value!r}")
@@ -89,12 +92,12 @@ def sendable(text: object) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def own_fields(pv: PV, reading: StructureReading) -> dict[str, Any]:
+def own_fields(pv: PV, reading: StructureReading) -> Fields:
     """Fields of a structure of its own by the kinds that the catalogue gives them."""
     names = {column.name for column in pv.columns}
     if set(reading.fields) != names:
         raise ValueError(f"{pv.name} has the fields {sorted(names)}, not {sorted(reading.fields)}")
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     for column in pv.columns:
         raw = reading.fields[column.name]
         if column.kind in ("string", "time"):
@@ -133,25 +136,23 @@ def column_cells(code: str, cells: Cells) -> list[str] | np.ndarray[Any, Any]:
     return whole if code == "l" else np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int32)
 
 
-def opening_fields(pv: PV) -> dict[str, Any]:
+def opening_fields(pv: PV) -> Fields:
     """What does not change while a scalar PV is open: description, units, limits, states."""
-    display: dict[str, Any] = {"description": pv.description}
+    fields: Fields = {"display.description": pv.description}
     if pv.kind.has_states:
-        return {"display": display, "value": {"choices": list(pv.labels)}}
-    display["units"] = pv.unit
-    fields: dict[str, Any] = {"display": display}
+        return {**fields, "value.choices": list(pv.labels)}
+    fields["display.units"] = pv.unit
     if is_number(pv):
-        display["precision"] = pv.precision
-        display["form"] = {"choices": list(_FORMS)}
+        fields |= {"display.precision": pv.precision, "display.form.choices": [_FORM]}
     if has_limits(pv):
         low, high = _limits(pv)
-        display |= {"limitLow": low, "limitHigh": high}
-        fields["control"] = {"limitLow": low, "limitHigh": high}
+        for name in ("display", "control"):
+            fields |= {f"{name}.limitLow": low, f"{name}.limitHigh": high}
     return fields
 
 
-_FORMS = ("Default", "String", "Binary", "Decimal", "Hex", "Exponential", "Engineering")
-"""Ways to show a number that clients know; the first is chosen (as QSRV2)."""
+_FORM = "Default"
+"""The way to show a number, the only choice: each further one would cost every get."""
 
 
 def _limits(pv: PV) -> tuple[float, float]:

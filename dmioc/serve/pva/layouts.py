@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from p4p import Type
@@ -32,10 +33,18 @@ _EVENT: list[tuple[str, Any]] = [("alarm", alarm), ("timeStamp", timeStamp)]
 def scalar_type(pv: PV) -> Type:
     """NTScalar, NTScalarArray for lines of text, or NTEnum; with what the catalogue tells about the PV."""
     if pv.kind.has_states:
-        return NTEnum.buildType(extra=[("display", ("S", None, [("description", "s")]))])
-    return NTScalar.buildType(
-        _VALUE_CODES[pv.kind], display=True, control=has_limits(pv), valueAlarm=is_number(pv), form=True
-    )
+        return _enum_type()
+    return _scalar_type(_VALUE_CODES[pv.kind], has_limits(pv))
+
+
+@cache
+def _enum_type() -> Type:
+    return NTEnum.buildType(extra=[("display", ("S", None, [("description", "s")]))])
+
+
+@cache
+def _scalar_type(code: str, has_control: bool) -> Type:
+    return NTScalar.buildType(code, display=True, control=has_control, valueAlarm=True, form=True)
 
 
 def is_number(pv: PV) -> bool:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from p4p import Value
+from p4p import Type, Value
 from p4p.nt import NTScalar
 from p4p.server import Server, StaticProvider
 from p4p.server.raw import SharedPV
@@ -19,6 +19,7 @@ from dmioc.engine.readings import Reading, StructureReading, TableReading
 from dmioc.errors import ConfigurationError
 from dmioc.serve.pva.clients import connections
 from dmioc.serve.pva.encoding import time_fields
+from dmioc.serve.pva.layouts import scalar_type
 from dmioc.serve.pva.operations import PutHandler, Take, read_only_take, scalar_take, structure_take
 from dmioc.serve.pva.rpc import RpcHandler
 from dmioc.serve.pva.settings import PvaSettings
@@ -40,6 +41,7 @@ class PvaServer:
         self._engine = engine
         self._prefix = prefix
         self._settings = settings
+        self._drafts: dict[Type, Value] = {}
         self._scalars: dict[str, ScalarView] = {}
         self._tables: dict[str, TableView] = {}
         self._own: dict[str, OwnView] = {}
@@ -50,6 +52,7 @@ class PvaServer:
         self._wrong: set[str] = set()
         self._server: Server | None = None
         self._provider: StaticProvider | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_serving = False
         self._port = 0
 
@@ -70,7 +73,8 @@ class PvaServer:
         """
         configuration = self._settings.configuration()
         # To be kept: a SharedPV that Python lets go of has no handlers any more.
-        self._provider = self._open_all(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._provider = self._open_all(self._loop)
         self._is_serving = True
         snapshot = self._engine.snapshot()
         self.publish(snapshot.revision, snapshot.readings)
@@ -115,7 +119,7 @@ class PvaServer:
             if view is None or not self._try(name, revision, view.publish, reading):
                 continue
             for composed in self._composed_of.get(name, ()):
-                composed.take(name, reading)
+                self._try(name, revision, composed.take, name, reading)
                 self._mark(composed)
 
     def publish_tables(self, revision: int, tables: Mapping[str, TableReading]) -> None:
@@ -128,7 +132,7 @@ class PvaServer:
             if view is None or not self._try(name, revision, view.publish, revision, table):
                 continue
             for composed in self._composed_of.get(name, ()):
-                composed.take_stages(table)
+                self._try(name, revision, composed.take_stages, table)
                 self._mark(composed)
 
     def publish_structures(self, revision: int, structures: Mapping[str, StructureReading]) -> None:
@@ -153,8 +157,8 @@ class PvaServer:
 
     def _mark(self, composed: ComposedView) -> None:
         """Post it when the engine's commit is over: scalars and tables of one commit come by separate calls."""
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._flush)
+        if not self._dirty and self._loop is not None:
+            self._loop.call_soon(self._flush)
         self._dirty[composed] = None
 
     def _next(self, revision: int) -> None:
@@ -167,7 +171,7 @@ class PvaServer:
         dirty, self._dirty = self._dirty, {}
         for composed in dirty:
             if self._is_serving:
-                composed.flush(self._dirty_revision)
+                self._try(composed.name, self._dirty_revision, composed.flush, self._dirty_revision)
 
     def _open_all(self, loop: asyncio.AbstractEventLoop) -> StaticProvider:
         provider = StaticProvider("dmioc")
@@ -182,14 +186,15 @@ class PvaServer:
             self._rpc.append(handler)
             shared = SharedPV(handler=handler)
             help_text = "Queries by name: method=help tells which there are"
-            stamp = time_fields(time.time())
-            shared.open(Value(NTScalar.buildType("s"), {"value": help_text, "timeStamp": stamp}))
+            shared.open(Value(NTScalar.buildType("s"), {"value": help_text, **time_fields(time.time())}))
             return shared
         shared = SharedPV(handler=PutHandler(full_name, loop, self._take(pv, full_name), self._flush))
         if pv.kind is Kind.TABLE:
             self._tables[pv.name] = TableView(pv, shared)
         elif pv.kind is not Kind.STRUCTURE:
-            self._scalars[pv.name] = ScalarView(pv, shared)
+            layout = scalar_type(pv)
+            draft = self._drafts.setdefault(layout, Value(layout))
+            self._scalars[pv.name] = ScalarView(pv, shared, draft)
         elif pv.columns:
             self._own[pv.name] = OwnView(pv, shared, time.time())
         else:
