@@ -60,7 +60,7 @@ class Health:
         store = self._core.store
         before_s, before_cpu_s = self._cpu
         self._cpu = (self._core.clock.monotonic_s(), _cpu_s())
-        if self._cpu[0] > before_s:
+        if self._cpu[0] - before_s >= 1.0:
             store.set("Cpu", round(100.0 * (self._cpu[1] - before_cpu_s) / (self._cpu[0] - before_s), 1))
         store.set("Memory", round(_memory_bytes() / 2**20, 1))
         store.set("Fds", len(os.listdir(_OWN_FDS)) if _OWN_FDS.exists() else 0)

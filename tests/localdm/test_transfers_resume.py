@@ -67,6 +67,22 @@ def test_daq_goes_on_after_a_kill(tmp_path: Path, stored: int) -> None:
     asyncio.run(main())
 
 
+def test_kill_loses_no_file_whose_source_is_to_be_removed(tmp_path: Path) -> None:
+    make_tree(tmp_path / "source", 800)
+    expected = md5s(tmp_path / "source")
+    run_until_killed(tmp_path, "daq", 200, "processExistingFiles=True", "removeSourceFiles=True")
+
+    async def main() -> None:
+        async with bench(tmp_path) as station:
+            [record] = station.transfers.daqs()
+            record = await station.processed(str(record["id"]), 800)
+            await station.stop_daq(str(record["id"]))
+            assert md5s(station.data) == station.catalog_md5s() == expected
+            assert md5s(station.source) == {}
+
+    asyncio.run(main())
+
+
 def test_upload_goes_on_after_a_kill(tmp_path: Path) -> None:
     make_tree(tmp_path / "source", 800)
     run_until_killed(tmp_path, "upload", 200)

@@ -124,7 +124,7 @@ def test_reference_tells_type_range_states_and_alarm() -> None:
     }
     assert "Default 0.5, from 0.05 to 60." in rows["PollPeriod"]
     assert "States: Start, Wait, Refuse. Default Start." in rows["IfRunning"]
-    assert "text(16384)" in rows["Args"]
+    assert "text(16384)" in rows["Args_RBV"]
     assert "Columns: stage, process (int), status" in rows["Stages"]
     assert "| rw, saved |" in rows["IfRunning"]
 

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from dmioc.localdm.answers import DmAnswerNo, InvalidRequest, ObjectNotFound
@@ -21,6 +21,7 @@ from dmioc.localdm.query import matcher
 from dmioc.localdm.transfers.checks import check_places, local_directory
 from dmioc.localdm.transfers.copy_pool import CopyPool
 from dmioc.localdm.transfers.daq import Daq
+from dmioc.localdm.transfers.entries import Entry, Finished, is_listed, kind_of, record_of
 from dmioc.localdm.transfers.keeping import Parts
 from dmioc.localdm.transfers.records import DAQ, UPLOAD, TransferRecord
 from dmioc.localdm.transfers.settings import TransferSettings
@@ -244,7 +245,7 @@ class Transfers:
 
     def daq(self, id: str) -> dict[str, object]:
         """The record of a DAQ; raises `ObjectNotFound`."""
-        return _record(self._listed(DAQ, id))
+        return record_of(self._listed(DAQ, id))
 
     def clear_daq(self, id: str) -> dict[str, object]:
         """Take a DAQ that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
@@ -276,7 +277,7 @@ class Transfers:
 
     def upload(self, id: str) -> dict[str, object]:
         """The record of an upload; raises `ObjectNotFound`."""
-        return _record(self._listed(UPLOAD, id))
+        return record_of(self._listed(UPLOAD, id))
 
     def clear_upload(self, id: str) -> dict[str, object]:
         """Take an upload that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
@@ -286,7 +287,7 @@ class Transfers:
         """Records of all uploads, cleared ones too, that fit a query (`dmioc.localdm.query`); callable in any thread."""
         fits = matcher(query)
         entries = list(self._entries.values())
-        return [record for entry in entries if _kind(entry) == UPLOAD and fits(record := _record(entry))]
+        return [record for entry in entries if kind_of(entry) == UPLOAD and fits(record := record_of(entry))]
 
     # --- both
 
@@ -294,11 +295,11 @@ class Transfers:
         return [entry for entry in self._entries.values() if isinstance(entry, Transfer) and entry.is_active]
 
     def _list(self, kind: str) -> list[dict[str, object]]:
-        return [_record(entry) for entry in self._entries.values() if _kind(entry) == kind and _is_listed(entry)]
+        return [record_of(entry) for entry in self._entries.values() if kind_of(entry) == kind and is_listed(entry)]
 
     def _listed(self, kind: str, transfer_id: str) -> Entry:
         entry = self._entries.get(transfer_id)
-        if entry is None or _kind(entry) != kind or not _is_listed(entry):
+        if entry is None or kind_of(entry) != kind or not is_listed(entry):
             raise ObjectNotFound(f"{_NAMES[kind]} with id {transfer_id} does not exist.")
         return entry
 
@@ -321,28 +322,3 @@ class Transfers:
         except DmAnswerNo as problem:
             logger.warning("daq %s: no upload on exit: %s", record.id, problem)
             record.problems["uploadDataDirectoryOnExit"] = str(problem)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A transfer that is over: DM's record of it; an upload that was cleared is history only."""
-
-    number: int
-    kind: str
-    listed: bool
-    record: dict[str, object]
-
-
-Entry = Transfer | Finished
-
-
-def _kind(entry: Entry) -> str:
-    return entry.kind if isinstance(entry, Finished) else entry.record.kind
-
-
-def _is_listed(entry: Entry) -> bool:
-    return entry.listed if isinstance(entry, Finished) else True
-
-
-def _record(entry: Entry) -> dict[str, object]:
-    return dict(entry.record) if isinstance(entry, Finished) else entry.as_dict()
