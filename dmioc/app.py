@@ -83,6 +83,7 @@ async def _serve(
             # It starts while this process imports its servers.
             starting = asyncio.create_task(child.start(lambda text: _tell(crashed, text)))
             closing.push_async_callback(child.stop)
+            closing.push_async_callback(_end, starting)
             await asyncio.sleep(0)
         gateway, server = await _serve_ca(settings, catalogue, child, closing)
         pva_addresses = await _serve_pva(settings, gateway, closing)
@@ -102,11 +103,15 @@ async def _unless_stopped(starting: asyncio.Task[None], stop: asyncio.Event) -> 
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not starting.done():
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
         return False
     starting.result()
     return True
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task unless it is over; how it ended no longer matters."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _serve_ca(

@@ -210,12 +210,18 @@ def test_offer_without_a_workflow_fails_in_time(ca: CaClient, workflow: Workflow
     assert ca.get("STR1:State") == "Failed"
 
 
+def killed_and_started(gateway: GatewayProcess, ca: CaClient) -> None:
+    gateway.kill()
+    # libca searches again for a lost channel after seconds only, for a new one at once.
+    ca.close()
+    gateway.start()
+
+
 def test_session_goes_on_after_kill_9(ca: CaClient, gateway: GatewayProcess, workflow: Workflow) -> None:
     streaming(ca, workflow)
     workflow.report("Streaming", received=5)
     session, epoch = ca.get("STR1:Session"), ca.get("STR1:Epoch")
-    gateway.kill()
-    gateway.start()
+    killed_and_started(gateway, ca)
     ca.wait_for("STR1:Session", session, timeout_s=15.0)
     assert (ca.get("STR1:State"), ca.get("STR1:Epoch")) == ("Streaming", epoch)
 
@@ -239,8 +245,7 @@ def test_session_put_in_draining_just_before_kill_9(ca: CaClient, gateway: Gatew
     streaming(ca, workflow)
     ca.put("STR1:End", 1, wait=False)
     workflow.wait_command("end")
-    gateway.kill()
-    gateway.start()
+    killed_and_started(gateway, ca)
     assert ca.wait_for("STR1:State", lambda state: state != "Idle", timeout_s=15.0) == "Draining"
     assert ca.get("STR1:CmdStatus") == "Interrupted"
 
