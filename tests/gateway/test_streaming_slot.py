@@ -211,9 +211,9 @@ def test_offer_without_a_workflow_fails_in_time(ca: CaClient, workflow: Workflow
 
 
 def killed_and_started(gateway: GatewayProcess, ca: CaClient) -> None:
-    gateway.kill()
-    # libca searches again for a lost channel after seconds only, for a new one at once.
+    # libca searches ever more seldom for a channel that it has lost, pyepics keeps such a one, and a new one is found at once.
     ca.close()
+    gateway.kill()
     gateway.start()
 
 

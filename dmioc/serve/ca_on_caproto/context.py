@@ -161,8 +161,8 @@ class ServerContext(Context):
             _log.warning("client %s:%d: %s: %s; its connection is closed", *addr, type(error).__name__, error)
             _log.debug("client %s:%d", *addr, exc_info=error)
         finally:
-            await circuit.close()
             await self.circuit_disconnected(circuit)
+            await circuit.close()
 
     async def _answer_searches(self, udp_port: int, beacon_hosts: list[str]) -> None:
         interfaces = self._settings.interfaces
