@@ -194,7 +194,10 @@ class CaClient:
 
     def wait_for(self, name: str, is_right: Any, timeout_s: float = 10.0) -> Any:
         """Wait until the PV has a value, or a value for which a function is true."""
-        check: Callable[[Any], bool] = is_right if callable(is_right) else lambda value: value == is_right
+
+        def check(value: Any) -> bool:
+            return bool(is_right(value) if callable(is_right) else value == is_right)
+
         seen: list[Any] = []
 
         def right() -> bool:
@@ -206,8 +209,12 @@ class CaClient:
 
     def close(self) -> None:
         """Forget every PV, so that libca does not search for them for ever."""
+        import epics
+
         for pv in self._pvs.values():
             pv.disconnect()
+            # pyepics keeps the channel for the next PV of that name, and libca searches ever more seldom for a lost one.
+            epics.ca.clear_channel(pv.chid)
         self._pvs.clear()
 
 

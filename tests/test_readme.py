@@ -70,7 +70,9 @@ def first_terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Step
     reader = threading.Thread(target=printed.extend, args=(process.stdout,), daemon=True)
     reader.start()
     try:
-        wait_until(lambda: matches(step.output, _until_banner(printed)), 50, what="make run prints what the README says")
+        wait_until(
+            lambda: matches(step.output, _until_banner(printed)), 50, what="make run prints what the README says"
+        )
         yield step
     finally:
         # Ctrl-C in a terminal goes to the whole group of the foreground.

@@ -125,7 +125,7 @@ PUTS = st.sampled_from(
 def test_both_protocols_show_one_state(ca: CaClient, pva: Any, data: Path) -> None:
     (data / "one.dat").write_text("one")
 
-    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(PUTS, min_size=3, max_size=10))
     def agree(puts: list[tuple[str, Any]]) -> None:
         for number, (name, value) in enumerate(puts):

@@ -84,7 +84,9 @@ def caproto_put(ca: CaClient, name: str, value: Any, **more: Any) -> str:
     """Status of a put with completion."""
     from caproto.sync.client import write
 
-    return str(write(f"{ca.prefix}{name}", value, notify=True, timeout=5, repeater=False, **more).status.name)
+    answer = write(f"{ca.prefix}{name}", value, notify=True, timeout=5, repeater=False, **more)
+    assert answer is not None
+    return str(answer.status.name)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_pyepics_functions(ca: CaClient) -> None:
     assert epics.caget(f"{ca.prefix}UPL1:Reprocess", as_string=True) == "Yes"
     assert epics.caput(f"{ca.prefix}UPL1:Reprocess", 0, wait=True) == 1
     info = epics.cainfo(f"{ca.prefix}PollPeriod", print_out=False)
-    assert "0.1" in info and "double" in info
+    assert info is not None and "0.1" in info and "double" in info
     assert epics.caput(f"{ca.prefix}DAQ1:DestDirectory", "", wait=True) == 1
     assert epics.caget(name, as_string=True, use_monitor=False) == ""
 

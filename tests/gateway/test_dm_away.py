@@ -111,6 +111,7 @@ def test_hanging_dm(connected: CaClient, dm: DmControl) -> None:
         after = wait_until(lambda: all_invalid(ca), 10.0, what="all from DM is INVALID/COMM")
         took_s = time.monotonic() - began
         assert took_s < 2 * IDLE_S + DEADLINE_S + SLACK_S
+        assert after is not None
         kept(before, after)
         own_values_are_well(ca)
         fast_gets(ca)

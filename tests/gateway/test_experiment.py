@@ -169,7 +169,7 @@ def test_too_long_a_name_is_refused(ca: CaClient) -> None:
     # libca and pyepics cut by themselves what is longer than the channel; other clients do not.
     for long in (b"x" * 257, "é".encode() * 129):
         answer = write(f"{ca.prefix}EXP:Name", long, notify=True, data_type=ChannelType.CHAR, timeout=5, repeater=False)
-        assert answer.status == CAStatus.ECA_PUTFAIL.value
+        assert answer is not None and answer.status == CAStatus.ECA_PUTFAIL.value
         assert "EXP:Name holds at most 256 bytes" in ca.get("Message")
     assert ca.get("EXP:Name") == "demo"
 

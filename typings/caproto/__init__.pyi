@@ -221,6 +221,7 @@ class WriteNotifyRequest(Message):
     def data(self) -> _Array: ...
 
 class WriteNotifyResponse(Message):
+    status: Any
     def __init__(self, data_type: int, data_count: int, status: int, ioid: int) -> None: ...
 
 class EventAddRequest(Message):

@@ -7,12 +7,12 @@ import logging
 import socket
 from collections.abc import Sequence
 
-from dmioc.serve.ca.wire import MINOR_VERSION, Command, frame
+import caproto as ca
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PERIOD_S = 0.02
-_ADDRESS_OF_SENDER = 0
+_ADDRESS_OF_SENDER = "0.0.0.0"
 
 
 class Beacons:
@@ -23,11 +23,12 @@ class Beacons:
 
     def __init__(
         self, sockets: Sequence[socket.socket], targets: Sequence[tuple[str, int]], port: int, period_s: float
-    ):
+    ) -> None:
         self._sockets = sockets
         self._targets = targets
         self._port = port
         self._period_s = period_s
+        self._broadcaster = ca.Broadcaster(ca.SERVER)
         self._unreached: set[tuple[str, int]] = set()
 
     async def run(self) -> None:
@@ -35,23 +36,18 @@ class Beacons:
         period_s = _FIRST_PERIOD_S
         number = 0
         while True:
+            beacon = ca.Beacon(ca.DEFAULT_PROTOCOL_VERSION, self._port, number, _ADDRESS_OF_SENDER)
+            data = self._broadcaster.send(beacon)
             for target in self._targets:
-                self._send(target, number)
+                self._send(data, target)
             await asyncio.sleep(period_s)
             period_s = min(2 * period_s, self._period_s)
             number = (number + 1) % 2**32
 
-    def _send(self, target: tuple[str, int], number: int) -> None:
-        beacon = frame(
-            Command.BEACON,
-            data_type=MINOR_VERSION,
-            count=self._port,
-            parameter1=number,
-            parameter2=_ADDRESS_OF_SENDER,
-        )
+    def _send(self, data: bytes, target: tuple[str, int]) -> None:
         try:
             for sock in self._sockets:
-                sock.sendto(beacon, target)
+                sock.sendto(data, target)
         except OSError as error:
             if target not in self._unreached:
                 self._unreached.add(target)

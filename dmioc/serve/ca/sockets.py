@@ -8,8 +8,7 @@ import socket
 from collections.abc import Sequence
 
 from dmioc.errors import ConfigurationError
-
-from .settings import ANY, LOOPBACK
+from dmioc.serve.ca.settings import ANY, LOOPBACK
 
 _log = logging.getLogger(__name__)
 

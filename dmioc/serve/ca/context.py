@@ -11,16 +11,15 @@ from caproto.asyncio.server import Context
 from caproto.server.common import DisconnectedCircuit
 
 from dmioc.engine.puts import Puttable
-
-from .beacons import Beacons
-from .channels import Channel, Rights
-from .circuit import Circuit
-from .connection import Connection
-from .fields import channel_of, field, long_string
-from .protocol import CircuitProtocol
-from .search import SearchResponder
-from .settings import CaSettings, beacon_period_s
-from .sockets import bound_udp, broadcast_sockets, listening_sockets
+from dmioc.serve.ca.beacons import Beacons
+from dmioc.serve.ca.channels import Channel, Rights
+from dmioc.serve.ca.circuit import Circuit
+from dmioc.serve.ca.connection import Connection
+from dmioc.serve.ca.fields import channel_of, field, long_string
+from dmioc.serve.ca.protocol import CircuitProtocol
+from dmioc.serve.ca.search import SearchResponder
+from dmioc.serve.ca.settings import CaSettings, beacon_period_s
+from dmioc.serve.ca.sockets import bound_udp, broadcast_sockets, listening_sockets
 
 _log = logging.getLogger(__name__)
 
