@@ -102,7 +102,7 @@ async def _unless_stopped(starting: asyncio.Task[None], stop: asyncio.Event) -> 
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not starting.done():
+    if stop.is_set():
         return False
     starting.result()
     return True

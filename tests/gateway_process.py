@@ -214,7 +214,8 @@ class CaClient:
         for pv in self._pvs.values():
             pv.disconnect()
             # pyepics keeps the channel for the next PV of that name, and libca searches ever more seldom for a lost one.
-            epics.ca.clear_channel(pv.chid)
+            if pv.chid is not None:
+                epics.ca.clear_channel(pv.chid)
         self._pvs.clear()
 
 

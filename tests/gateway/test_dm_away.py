@@ -44,14 +44,15 @@ def dm(gateway: GatewayProcess) -> DmControl:
 
 
 @pytest.fixture(scope="module")
-def used(ca: CaClient, tmp_path_factory: pytest.TempPathFactory) -> CaClient:
+def used(ca: CaClient, dm: DmControl, tmp_path_factory: pytest.TempPathFactory) -> CaClient:
     """The first slot of each kind holds something: a DAQ and a job that run, an upload that is done."""
     data = tmp_path_factory.mktemp("data")
     (data / "a.dat").write_bytes(b"a")
     ca.puts("", PollPeriod=0.1, IdlePollPeriod=IDLE_S)
     ca.puts("DAQ1:", DataDirectory=str(data), DestDirectory=secrets.token_hex(4))
     ca.puts("UPL1:", SourcePath=str(data), DestDirectory=secrets.token_hex(4))
-    ca.puts("WF1:", Name="progress-01", FilePath="/dev/null")
+    dm.add_workflow("long", "/bin/sleep 300")
+    ca.puts("WF1:", Name="long", FilePath="/dev/null")
     for command in ("DAQ1:Start", "UPL1:Run", "WF1:Start"):
         assert ca.command(command)[0] == "OK", ca.outcome(command)
     ca.connect((*FROM_DM, *OWN))
@@ -61,7 +62,8 @@ def used(ca: CaClient, tmp_path_factory: pytest.TempPathFactory) -> CaClient:
 @pytest.fixture
 def connected(used: CaClient) -> CaClient:
     used.wait_for("State", "Connected")
-    used.wait_for("WF1:Stage", lambda stage: stage > "010-START")
+    used.wait_for("WF1:Status", "Running")
+    assert used.command("Refresh")[0] == "OK"
     wait_until(lambda: max(severities(used, FROM_DM).values()) < INVALID, what="all from DM is valid")
     return used
 
@@ -81,7 +83,7 @@ def all_invalid(ca: CaClient) -> dict[str, dict[str, Any]] | None:
 
 def kept(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
     """Values and times stayed, but for what the gateway learned between the two looks."""
-    moving = {"WF1:RunTime", "WF1:StdOut", "WF1:Report", "DAQ1:RunTime"}
+    moving = {"WF1:RunTime", "WF1:Report", "DAQ1:RunTime"}
     for name in FROM_DM:
         if name not in moving:
             assert str(after[name]["value"]) == str(before[name]["value"]), name

@@ -102,22 +102,22 @@ def another(pv: PV, before: Any) -> Any:
     return f"a {pv.name}"
 
 
-def test_every_saved_setpoint_comes_back(gateway: GatewayProcess) -> None:
-    ca = client(gateway)
+def test_every_saved_setpoint_comes_back(rest: GatewayProcess) -> None:
+    ca = client(rest)
     ca.connect(pv.name for pv in SAVED)
     wanted = {pv.name: another(pv, ca.get(pv.name)) for pv in SAVED}
     for name, value in wanted.items():
         ca.put(name, value)
     ca.put("WF1:RequestID", "not kept")
     # At once: the end of the gateway saves what is not on disk yet.
-    restart(gateway, ca)
+    restart(rest, ca)
     ca.connect(wanted)
     assert {name: ca.get(name) for name in wanted} == wanted
     assert ca.get("WF1:RequestID") == ""
     assert "autosave" not in ca.get("Message")
     ca.put("Control", "Disabled")
-    wait_until(lambda: "Disabled" in (gateway.state / "autosave.sav").read_text("utf-8"), what="saved without a stop")
-    restart(gateway, ca, signal.SIGKILL)
+    wait_until(lambda: "Disabled" in (rest.state / "autosave.sav").read_text("utf-8"), what="saved without a stop")
+    restart(rest, ca, signal.SIGKILL)
     assert ca.get("Control") == "Disabled"
     assert ca.get("EXP:Name") == wanted["EXP:Name"]
     ca.close()
@@ -287,39 +287,39 @@ def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: 
     ca.close()
 
 
-def test_damaged_autosave_files(gateway: GatewayProcess) -> None:
-    ca, names = client(gateway), ("autosave.sav", "autosave.savB")
+def test_damaged_autosave_files(rest: GatewayProcess) -> None:
+    ca, names = client(rest), ("autosave.sav", "autosave.savB")
     ca.puts("WF1:", FilePath="/precious", IfRunning="Refuse")
     # Either of the two: the other one is used.
     for name in names:
-        assert gateway.stop() == 0
+        assert rest.stop() == 0
         ca.close()
-        path = gateway.state / name
+        path = rest.state / name
         path.write_bytes(path.read_bytes()[:-20])
-        gateway.start()
+        rest.start()
         assert ca.get("WF1:FilePath") == "/precious"
         # The line on Message may have been followed by another one; all of them are in the log.
-        line = next(line for line in gateway.log().splitlines() if f"{name} is not used" in line)
+        line = next(line for line in rest.log().splitlines() if f"{name} is not used" in line)
         assert str(path) in line and "end mark" in line and f"{name}.bad" in line and "engine.messages" in line
-        assert (gateway.state / f"{name}.bad").exists()
+        assert (rest.state / f"{name}.bad").exists()
     # A value that no longer fits: the others are used.
-    assert gateway.stop() == 0
+    assert rest.stop() == 0
     ca.close()
     for name in names:
-        path = gateway.state / name
+        path = rest.state / name
         text = path.read_text("utf-8").replace('"Refuse"', '"Nonsense"').replace('"WF1:Name"', '"WF9:Name"')
         path.write_text(text, "utf-8")
-    gateway.start()
+    rest.start()
     assert (ca.get("WF1:FilePath"), ca.get("WF1:IfRunning")) == ("/precious", "Start")
-    assert "WF9:Name is no longer a saved setpoint" in gateway.log() and "Nonsense" in gateway.log()
+    assert "WF9:Name is no longer a saved setpoint" in rest.log() and "Nonsense" in rest.log()
     # Both: it starts with the defaults, and saves again.
-    assert gateway.stop() == 0
+    assert rest.stop() == 0
     ca.close()
     for name in names:
-        (gateway.state / name).write_bytes(b"\xff\xfe\0")
-    gateway.start()
+        (rest.state / name).write_bytes(b"\xff\xfe\0")
+    rest.start()
     assert ca.get("WF1:FilePath") == ""
-    assert gateway.log().count("is not used") == 4
+    assert rest.log().count("is not used") == 4
     ca.put("WF1:FilePath", "/new")
-    wait_until(lambda: "/new" in (gateway.state / "autosave.savB").read_text("utf-8"), what="saved anew")
+    wait_until(lambda: "/new" in (rest.state / "autosave.savB").read_text("utf-8"), what="saved anew")
     ca.close()

@@ -17,6 +17,7 @@ import pytest
 from epics_environment import server_environment
 from gateway_process import CaClient, GatewayProcess, running_gateway
 from localdm_process import start_localdm
+from waiting import wait_until
 
 from dmioc import __version__
 
@@ -100,6 +101,20 @@ def test_banner_and_ctrl_c(repeater: None, tmp_path: Path) -> None:
         assert not (gateway.state / "localdm" / "localdm.json").exists()
 
 
+def test_ctrl_c_while_it_starts(repeater: None, tmp_path: Path) -> None:
+    gateway = GatewayProcess(tmp_path / "state")
+    gateway.launch()
+    try:
+        children = wait_until(psutil.Process(gateway.process.pid).children, what="the process of the local DM")
+        assert gateway.stop(signal.SIGINT) == 0
+        assert "Traceback" not in gateway.log()
+        assert not any("dmioc serves" in line for line in gateway.lines)
+        for child in children:
+            child.wait(timeout=2)
+    finally:
+        gateway.end()
+
+
 SETTINGS = [
     ("[gateway]\nprefx = 'A:'\n", ["[gateway] prefx", "no such key"]),
     ("[gatway]\nprefix = 'A:'\n", ["[gatway]", "no section"]),
@@ -138,6 +153,13 @@ def test_what_run_cannot_start_with(tmp_path: Path) -> None:
     login = {"DM_STATION_NAME": "X", "DM_LOGIN_FILE": str(tmp_path / "login")}
     bad = URLS | login | {"DM_CAT_WEB_SERVICE_URL": "127.0.0.1:9"}
     complains(dmioc("run", *state, cwd=tmp_path, environment=bad), 2, "cat_url", "127.0.0.1:9", "scheme://host:port")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "journal.sqlite").write_text("no database " * 100, "utf-8")
+    (tmp_path / "login").touch(mode=0o600)
+    (tmp_path / "login").write_text("user|password\n", "utf-8")
+    answer = dmioc("run", "--state", broken, "--prefix", "Broken:", cwd=tmp_path, environment=URLS | login)
+    complains(answer, 2, str(broken / "journal.sqlite"), "not a database")
     file = tmp_path / "file"
     file.write_text("", "utf-8")
     complains(dmioc("run", "--state", file, cwd=tmp_path), 2, str(file))
