@@ -207,14 +207,17 @@ class CaClient:
         wait_until(right, timeout_s, what=f"{self.prefix}{name}")
         return seen[0]
 
-    def close(self) -> None:
-        """Forget every PV, so that libca does not search for them for ever."""
+    def close(self, clear_channels: bool = False) -> None:
+        """Forget every PV.
+
+        ``clear_channels`` is for a gateway that is about to start again: pyepics keeps a channel for the next PV of its name, and
+        libca searches ever more seldom for a lost one. It must not be used where ophyd shares the channels.
+        """
         import epics
 
         for pv in self._pvs.values():
             pv.disconnect()
-            # pyepics keeps the channel for the next PV of that name, and libca searches ever more seldom for a lost one.
-            if pv.chid is not None:
+            if clear_channels and pv.chid is not None:
                 epics.ca.clear_channel(pv.chid)
         self._pvs.clear()
 

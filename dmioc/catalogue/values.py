@@ -30,7 +30,8 @@ def coerce(pv: PV, raw: Raw) -> int | float | str | tuple[str, ...]:
     if pv.kind is Kind.TEXT or pv.kind is Kind.STRING:
         return _text(pv, raw)
     if pv.kind is Kind.LINES:
-        return tuple(_text(pv, raw).splitlines())
+        text = _text(pv, raw)
+        return tuple(text.split("\n")) if text else ()
     if pv.kind.has_states:
         return _state(pv, raw)
     if pv.kind is Kind.LONG:

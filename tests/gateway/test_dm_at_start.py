@@ -27,7 +27,7 @@ def test_one_service_away_is_degraded(repeater: None, tmp_path: Path) -> None:
             assert "connection refused" in ca.get("CAT:Error")
             assert ca.severity("EXP:FileCount") == INVALID
             assert ca.severity("EXP:ID") == 0
-            ca.close()
+            ca.close(clear_channels=True)
     finally:
         end(localdm)
 
@@ -88,4 +88,4 @@ def test_a_gateway_that_starts_before_its_dm(repeater: None, tmp_path: Path, dat
             assert ca.command("DAQ1:Stop")[0] == "OK"
         finally:
             end(localdm)
-        ca.close()
+        ca.close(clear_channels=True)

@@ -106,8 +106,10 @@ def group_of(name: str) -> str:
     return head + colon if colon else ""
 
 
-def readbacks(ca: CaClient, group: str) -> dict[str, Any]:
+def readbacks(ca: CaClient, group: str) -> dict[str, str]:
     """Every readback of a group but the outcome of its commands, and those that follow the clock."""
+    from epics import ca as libca
+
     moving = OUTCOME | {
         "Message",
         "Revision",
@@ -124,7 +126,11 @@ def readbacks(ca: CaClient, group: str) -> dict[str, Any]:
         for pv in CATALOGUE.group(group)
         if pv.kind.is_scalar and pv.access is Access.READ and pv.short_name not in moving
     ]
-    return {pv.name: ca.get(pv.name) for pv in pvs}
+    channels = {pv.name: ca.pv(pv.name).chid for pv in pvs}
+    # All asked for at once: one after the other would take most of the time of these tests.
+    for channel in channels.values():
+        libca.get(channel, wait=False)
+    return {name: repr(libca.get_complete(channel, timeout=5.0)) for name, channel in channels.items()}
 
 
 @pytest.fixture

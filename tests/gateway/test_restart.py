@@ -65,7 +65,7 @@ def restart(gateway: GatewayProcess, ca: CaClient, number: signal.Signals = sign
     then searches ever more seldom.
     """
     gateway.stop(number)
-    ca.close()
+    ca.close(clear_channels=True)
     gateway.start()
 
 
@@ -120,7 +120,7 @@ def test_every_saved_setpoint_comes_back(rest: GatewayProcess) -> None:
     restart(rest, ca, signal.SIGKILL)
     assert ca.get("Control") == "Disabled"
     assert ca.get("EXP:Name") == wanted["EXP:Name"]
-    ca.close()
+    ca.close(clear_channels=True)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -144,7 +144,7 @@ def test_it_ends_in_time_and_leaves_nothing(gateway: GatewayProcess, data: Path)
     assert time.monotonic() - began < STOP_S
     wait_until(lambda: not any(is_alive(child) for child in children), 1.0, what=f"end of {children}")
     assert "Traceback" not in gateway.log()
-    ca.close()
+    ca.close(clear_channels=True)
 
 
 def test_it_ends_in_time_while_dm_hangs(rest: GatewayProcess, dm: DmControl, data: Path) -> None:
@@ -158,9 +158,9 @@ def test_it_ends_in_time_while_dm_hangs(rest: GatewayProcess, dm: DmControl, dat
         assert rest.stop() == 0
         assert time.monotonic() - began < STOP_S
     rest.start()
-    ca.close()
+    ca.close(clear_channels=True)
     clean(ca)
-    ca.close()
+    ca.close(clear_channels=True)
 
 
 def clean(ca: CaClient) -> None:
@@ -252,7 +252,7 @@ def test_slots_commands_and_requests_over_a_restart(rest: GatewayProcess, data: 
     attaches(ca, request_id, job_id)
     # Interruptions are told once. Without the journal DM itself knows: the id is an argument of the job.
     assert rest.stop() == 0
-    ca.close()
+    ca.close(clear_channels=True)
     for file in rest.state.glob("journal.sqlite*"):
         file.unlink()
     rest.start()
@@ -266,7 +266,7 @@ def test_slots_commands_and_requests_over_a_restart(rest: GatewayProcess, data: 
     attaches(ca, request_id, job_id)
     assert ca.get("WF3:Status") == "Aborted"
     clean(ca)
-    ca.close()
+    ca.close(clear_channels=True)
 
 
 def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: Path) -> None:
@@ -284,7 +284,7 @@ def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: 
     second = gateway.localdm()
     assert gateway.stop() == 0
     wait_until(lambda: not second.is_running(), 1.0, what="end of the local DM")
-    ca.close()
+    ca.close(clear_channels=True)
 
 
 def test_damaged_autosave_files(rest: GatewayProcess) -> None:
@@ -293,7 +293,7 @@ def test_damaged_autosave_files(rest: GatewayProcess) -> None:
     # Either of the two: the other one is used.
     for name in names:
         assert rest.stop() == 0
-        ca.close()
+        ca.close(clear_channels=True)
         path = rest.state / name
         path.write_bytes(path.read_bytes()[:-20])
         rest.start()
@@ -304,7 +304,7 @@ def test_damaged_autosave_files(rest: GatewayProcess) -> None:
         assert (rest.state / f"{name}.bad").exists()
     # A value that no longer fits: the others are used.
     assert rest.stop() == 0
-    ca.close()
+    ca.close(clear_channels=True)
     for name in names:
         path = rest.state / name
         text = path.read_text("utf-8").replace('"Refuse"', '"Nonsense"').replace('"WF1:Name"', '"WF9:Name"')
@@ -314,7 +314,7 @@ def test_damaged_autosave_files(rest: GatewayProcess) -> None:
     assert "WF9:Name is no longer a saved setpoint" in rest.log() and "Nonsense" in rest.log()
     # Both: it starts with the defaults, and saves again.
     assert rest.stop() == 0
-    ca.close()
+    ca.close(clear_channels=True)
     for name in names:
         (rest.state / name).write_bytes(b"\xff\xfe\0")
     rest.start()
@@ -322,4 +322,4 @@ def test_damaged_autosave_files(rest: GatewayProcess) -> None:
     assert rest.log().count("is not used") == 4
     ca.put("WF1:FilePath", "/new")
     wait_until(lambda: "/new" in (rest.state / "autosave.savB").read_text("utf-8"), what="saved anew")
-    ca.close()
+    ca.close(clear_channels=True)

@@ -104,7 +104,7 @@ def test_a_workflow_goes_on_over_a_restart_of_the_gateway(gateway: GatewayProces
         gateway.kill()
         stream.progress(received=7, processed=7)
         gateway.start()
-        ca.close()
+        ca.close(clear_channels=True)
         ca.wait_for("STR2:State", "Streaming", timeout_s=20.0)
         ca.wait_for("STR2:Received", 7, timeout_s=40.0)
         ca.put("STR2:End", 1, wait=False)

@@ -212,7 +212,7 @@ def test_offer_without_a_workflow_fails_in_time(ca: CaClient, workflow: Workflow
 
 def killed_and_started(gateway: GatewayProcess, ca: CaClient) -> None:
     # libca searches ever more seldom for a channel that it has lost, pyepics keeps such a one, and a new one is found at once.
-    ca.close()
+    ca.close(clear_channels=True)
     gateway.kill()
     gateway.start()
 

@@ -177,11 +177,21 @@ def test_busy_slot_refuses_another_upload(ca: CaClient, data: Path, dest: str) -
     assert state == "Failed" and "0.1 s" in message
     assert ca.get("UPL1:Status") == "Running", "a wait that ends does not end the upload"
     ca.put("UPL1:WaitTimeout", 60.0)
-    (data / "small").write_bytes(b"small")
-    prepare(ca, data / "small", dest, slot="UPL2:")
-    assert ca.command("UPL2:Run")[0] == "OK", "the other slot is free"
     assert ca.command("UPL1:Stop")[0] == "OK"
     assert ca.get("UPL1:ID") == upload
+
+
+def test_two_slots_upload_side_by_side(ca: CaClient, data: Path, dest: str) -> None:
+    big_files(data, 20, 30_000_000)
+    prepare(ca, data, dest)
+    small = data.with_name("small.dat")
+    small.write_bytes(b"small")
+    prepare(ca, small, dest, slot="UPL2:")
+    ca.put("UPL1:Start", 1, wait=False)
+    assert ca.command("UPL2:Run")[0] == "OK"
+    ca.wait_for("UPL1:Start", "Idle")
+    assert ca.command("UPL1:Wait", timeout_s=60)[0] == "OK"
+    assert ca.get("UPL1:FilesDone") == 20 and ca.get("UPL2:FilesDone") == 1
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,8 @@ class Daq(Transfer):
         if self._folders or self._is_over():
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), max(0.0, timeout_s))
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:

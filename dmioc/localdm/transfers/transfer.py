@@ -300,7 +300,8 @@ class Transfer:
             growing = self.table.count(Phase.SETTLING) > 0
             timeout_s = max(0.0, limit_s - time.monotonic()) if growing else None
             try:
-                await asyncio.wait_for(self._progress.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._progress.wait()
             except TimeoutError:
                 for path in self.table.paths(Phase.SETTLING):
                     self.keeper.failed(path, f"the file was still changing after {settle_limit_s:g} s of waiting")
