@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib
 import logging
 import os
 import signal
 from contextlib import AsyncExitStack
 from enum import IntEnum
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from dmioc.catalogue import Slots, check_prefix, station_catalogue
 from dmioc.config import BackendName
@@ -108,7 +109,13 @@ async def _unless_stopped(starting: asyncio.Task[None], stop: asyncio.Event) -> 
     return True
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+def _import_the_rest() -> None:
+    """Import what takes long, in a thread, so that the loop goes on."""
+    for name in ("dmioc.engine", "dmioc.dm.rest", "dmioc.serve.pva"):
+        importlib.import_module(name)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
     """Cancel a task unless it is over; how it ended no longer matters."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -118,13 +125,17 @@ async def _serve_ca(
     settings: Settings, catalogue: Catalogue, child: LocalDmChild | None, closing: AsyncExitStack
 ) -> tuple[Gateway, CaServer]:
     """Make the engine and serve it; what was made is undone by ``closing``."""
-    # Heavy imports come late: the local DM already starts meanwhile.
-    from dmioc.engine import Gateway, SystemClock  # noqa: PLC0415
+    # Heavy imports come late: the local DM already starts meanwhile, and the search waits beside the rest of them.
     from dmioc.serve.ca import CaServer, prefix_is_served  # noqa: PLC0415
 
     ca_settings = _ca_settings(settings)
     prefix = settings.gateway.prefix
-    if await prefix_is_served(f"{prefix}Heartbeat", ca_settings, _SEARCH_S):
+    searching = asyncio.create_task(prefix_is_served(f"{prefix}Heartbeat", ca_settings, _SEARCH_S))
+    closing.push_async_callback(_end, searching)
+    await asyncio.to_thread(_import_the_rest)
+    from dmioc.engine import Gateway, SystemClock  # noqa: PLC0415
+
+    if await searching:
         raise PrefixInUseError(
             f"prefix {prefix} is already served by another gateway: stop it or choose another prefix"
         )
@@ -153,7 +164,7 @@ async def _serve_pva(settings: Settings, gateway: Gateway, closing: AsyncExitSta
     automatic = () if ANY in interfaces else interfaces
     pva_settings = PvaSettings(interfaces, pva.port, pva.broadcast_port, pva.beacon_addresses or automatic)
     server = PvaServer(gateway, settings.gateway.prefix, pva_settings)
-    gateway.health.clients["PVAClients"] = lambda: server.clients
+    gateway.health.slow_clients["PVAClients"] = lambda: server.clients
     closing.push_async_callback(server.stop)
     await server.start()
     return server.addresses

@@ -193,7 +193,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         next_s = loop.time()
         while True:
-            self.health.beat()
+            await self.health.beat()
             self._core.links.tick()
             self._core.store.commit()
             next_s = max(next_s + 1.0, loop.time())

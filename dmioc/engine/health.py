@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import resource
@@ -23,7 +24,12 @@ _OWN_MEMORY = Path("/proc/self/statm")
 
 
 class Health:
-    """Counts the heartbeat and looks at the process."""
+    """Counts the heartbeat and looks at the process.
+
+    Attributes:
+        clients: counts of clients by their PV, asked each second in the loop.
+        slow_clients: likewise, but dear: asked with processor and memory, in a thread.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -31,6 +37,7 @@ class Health:
         self._beats = 0
         self._cpu = (self._started_s, _cpu_s())
         self.clients: dict[str, Callable[[], int]] = {}
+        self.slow_clients: dict[str, Callable[[], int]] = {}
         store = core.store
         store.set("StartTime", iso8601(core.clock.now_s()))
         store.set("Host", platform.node()[:39])
@@ -42,7 +49,7 @@ class Health:
         store.set("Backend", core.dm.name)
         self._look()
 
-    def beat(self) -> None:
+    async def beat(self) -> None:
         """Stage what changes each second, and every `SLOW_S` seconds the rest; the caller commits."""
         store, dm = self._core.store, self._core.dm
         self._beats += 1
@@ -53,8 +60,10 @@ class Health:
         store.set("Owner", dm.owner)
         for name, count in self.clients.items():
             store.set(name, count())
-        if self._beats % SLOW_S == 0:
+        if self._beats % SLOW_S == 1:
             self._look()
+            for name, count in self.slow_clients.items():
+                store.set(name, await asyncio.to_thread(count))
 
     def _look(self) -> None:
         store = self._core.store

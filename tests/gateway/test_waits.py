@@ -327,3 +327,23 @@ def test_what_dm_no_longer_knows_is_lost(ca: CaClient, dm: Dm, data: Path) -> No
     # A slot whose object is lost is free.
     start_daq(ca, data / "daq", expect=0)
     assert ca.command("DAQ1:Wait")[0] == "OK"
+
+
+def test_abort_gives_up_a_start_that_waits_for_the_slots_own_job(ca: CaClient) -> None:
+    start_job(ca)
+    job_id = ca.get("WF1:JobID")
+    ca.put("WF1:IfRunning", "Wait")
+    begin(ca, "WF1:Start")
+    took = ends(ca, ("WF1:Start", "WF1:Abort"), lambda: ca.put("WF1:Abort", 1))
+    assert max(took.values()) < PROMPT_S
+    assert (ca.get("WF1:JobID"), ca.get("WF1:Status")) == (job_id, "Aborted")
+    ca.wait_for("JOB:Idle", "Yes")
+    # A start with nothing of its own in the slot is given up as well.
+    start_job(ca)
+    ca.puts("WF2:", Name="long", FilePath="/dev/null", IfRunning="Wait")
+    begin(ca, "WF2:Start")
+    assert ca.command("WF2:Abort")[0] in ("OK", "Failed")
+    ca.wait_for("WF2:Start", "Idle")
+    assert ca.get("WF2:Status") == "Idle"
+    ca.put("WF2:IfRunning", "Start")
+    assert ca.get("JOB:Active") == 1
