@@ -2,7 +2,8 @@
 
 DmiocError
 ├── ConfigurationError       the settings are wrong: correct the file, the variable or the option
-├── PrefixInUseError         another gateway serves this prefix or port: stop it or choose another
+├── PrefixInUseError         another gateway serves this prefix, or uses its directory: stop it or choose another
+│   └── PortInUseError       ... or the port that was set (a ConfigurationError too: another port is the other remedy)
 ├── StateFileError           a file under the state directory cannot be used: it is kept and named
 ├── RefusedError             the caller asked for what cannot be done: nothing was changed
 ├── CommandFailedError       a command was carried out and did not succeed, or its end is not known
@@ -26,6 +27,10 @@ class ConfigurationError(DmiocError):
 
 class PrefixInUseError(DmiocError):
     """Another gateway already serves this prefix, or holds this state directory."""
+
+
+class PortInUseError(PrefixInUseError, ConfigurationError):
+    """The port that was set is taken; the text names address and port."""
 
 
 class StateFileError(DmiocError):

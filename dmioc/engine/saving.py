@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from dmioc.catalogue import PV
     from dmioc.engine.core import Core
 
 PERIOD_S = 0.2
@@ -31,6 +32,8 @@ class Saver:
         self._written: SavedState | None = None
         self._number = int(core.clock.now_s())
         self._failed = False
+        self._setpoints: dict[str, Saved] = {}
+        self._setpoints_at = -1
         self._saving = asyncio.Lock()
         self._writing = threading.Lock()
 
@@ -56,12 +59,15 @@ class Saver:
 
     def _state(self) -> SavedState:
         store = self._core.store
-        setpoints: dict[str, Saved] = {}
-        for pv in self._core.catalogue:
-            if pv.saved:
-                value = store.label(pv.name) if pv.states else store.value(pv.name)
-                setpoints[pv.name] = value if isinstance(value, int | float | str) else "\n".join(value)
-        return SavedState(setpoints, dict(self._held()))
+        if self._setpoints_at != store.setpoints_set:
+            self._setpoints_at = store.setpoints_set
+            self._setpoints = {pv.name: self._saved_value(pv) for pv in self._core.catalogue if pv.saved}
+        return SavedState(self._setpoints, dict(self._held()))
+
+    def _saved_value(self, pv: PV) -> Saved:
+        store = self._core.store
+        value = store.label(pv.name) if pv.states else store.value(pv.name)
+        return value if isinstance(value, int | float | str) else "\n".join(value)
 
     async def run(self) -> None:
         """Save changes until cancelled."""

@@ -31,6 +31,8 @@ class _Base:
 class Store:
     """Holds the readings; `set` stages, `commit` makes the next revision and tells every sink what changed.
 
+    ``setpoints_set`` counts the changes of saved setpoints, so that whoever keeps them need not compare them all.
+
     A PV whose value came from a service that does not answer keeps value and time and is shown as INVALID/COMM
     (``pv-contract.md §1``); nothing else has to know of that.
     """
@@ -42,6 +44,7 @@ class Store:
         self._answering: set[Service] = set()
         self._staged: dict[str, Reading] = {}
         self._revision = 0
+        self.setpoints_set = 0
         self._base: dict[str, _Base] = {pv.name: self._initial(pv) for pv in catalogue.scalars()}
         self._shown: dict[str, Reading] = {name: base.reading for name, base in self._base.items()}
         self._view = MappingProxyType(self._shown)
@@ -158,6 +161,7 @@ class Store:
             return
         at_s = self._clock.now_s() if time_s is None else time_s
         self._base[name] = _Base(Reading(value, at_s, severity, status), from_dm)
+        self.setpoints_set += pv.saved
         self._stage(name)
 
     def set_answering(self, service: Service, answering: bool) -> None:

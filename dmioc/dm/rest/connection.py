@@ -63,7 +63,8 @@ def transport_error(what: str, url: str, settings: RestSettings, error: httpx.Re
         return DmAnswerError(f"{what}: {url}: the answer cannot be decompressed: {one_line(str(error))}")
     if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error) and "closed" not in str(error):
         return DmAnswerError(f"{what}: {url}: what answers speaks no HTTP: {one_line(str(error))}")
-    return DmUnreachableError(f"{what}: {url}: {_reason(settings, error)}")
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return DmUnreachableError(f"{what}: {url}: {_reason(settings, error)}", request_sent=not never_sent)
 
 
 def _reason(settings: RestSettings, error: httpx.RequestError) -> str:

@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Sequence
 
-from dmioc.errors import ConfigurationError
+from dmioc.errors import ConfigurationError, PortInUseError
 from dmioc.serve.ca.settings import ANY, LOOPBACK
 
 _log = logging.getLogger(__name__)
@@ -109,4 +109,5 @@ def _is_taken(error: ConfigurationError) -> bool:
 
 
 def _cannot_bind(protocol: str, host: str, port: int, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"Channel Access cannot listen on {host}:{port} ({protocol}): {error.strerror or error}")
+    kind = PortInUseError if error.errno == errno.EADDRINUSE else ConfigurationError
+    return kind(f"Channel Access cannot listen on {host}:{port} ({protocol}): {error.strerror or error}")
