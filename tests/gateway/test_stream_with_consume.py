@@ -20,7 +20,7 @@ import sys
 sys.path[:0] = [sys.argv[1]]
 from frame_source import FrameServer
 
-server = FrameServer()
+server = FrameServer(tuple(map(int, sys.argv[2:4])))
 print(server.name, flush=True)
 for line in sys.stdin:
     first, last = map(int, line.split())
@@ -30,12 +30,19 @@ server.stop()
 """
 
 
+SMALL, ONE_MB = (8, 16), (1000, 1000)
+
+
 @pytest.fixture
-def source() -> Iterator[subprocess.Popen[str]]:
-    """A detector as a process of its own: it posts the frames whose first and last number it reads."""
+def source(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """A detector as a process of its own: it posts the frames whose first and last number it reads.
+
+    Its parameter is the shape of a frame of bytes, small where none is given.
+    """
+    shape = getattr(request, "param", SMALL)
     folder = str(Path(__file__).parents[1] / "streaming")
     with subprocess.Popen(
-        [sys.executable, "-c", SOURCE, folder],
+        [sys.executable, "-c", SOURCE, folder, *map(str, shape)],
         env=dict(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -71,6 +78,25 @@ def test_the_seeded_workflow_counts_the_frames_of_a_stream(ca: CaClient, source:
     assert (ca.get("STR1:State"), ca.get("STR1:Received"), ca.get("STR1:Missed")) == ("Done", 190, 10)
     result = json.loads(ca.get("STR1:Result"))
     assert (result["received"], result["missed"], result["bytes"]) == (190, 10, 190 * 128)
+    ca.wait_for("WF1:Status", "Done")
+    assert json.loads(ca.get("WF1:StdOut")) == result
+
+
+@pytest.mark.parametrize("source", [ONE_MB], indirect=True, ids=["1 MB"])
+def test_2000_frames_of_1_mb_at_200_a_second(ca: CaClient, source: subprocess.Popen[str]) -> None:
+    """The streaming outline of DM's guide with a detector of 200 MB/s: every frame sent was received or is known to be missed."""
+    ca.puts("WF1:", Name="stream-consume-01", FilePath="/dev/null", Args="", RequestID="")
+    ca.puts("STR1:", WFSlot=1, Source=line(source), Args="", ReadyTimeout=30)
+    assert ca.command("STR1:Offer", timeout_s=40)[0] == "OK", ca.outcome("STR1:Offer")
+    assert ca.command("STR1:Begin")[0] == "OK"
+    post(source, 1, 2000)
+    ca.wait_for("STR1:Received", lambda count: count + ca.get("STR1:Missed") == 2000, timeout_s=20)
+    assert ca.command("STR1:End", timeout_s=40)[0] == "OK"
+    assert ca.get("STR1:State") == "Done"
+    assert ca.get("STR1:Received") + ca.get("STR1:Missed") == 2000
+    assert ca.get("STR1:Received") > 1000 and ca.get("STR1:Errors") == 0
+    result = json.loads(ca.get("STR1:Result"))
+    assert result["bytes"] == result["received"] * 1_000_000
     ca.wait_for("WF1:Status", "Done")
     assert json.loads(ca.get("WF1:StdOut")) == result
 
