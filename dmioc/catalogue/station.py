@@ -44,8 +44,6 @@ def station_catalogue(slots: Slots | None = None) -> Catalogue:
 def check_prefix(prefix: str, catalogue: Catalogue) -> None:
     """Raises `ConfigurationError` when a full PV name with this prefix would break EPICS' or the contract's limits."""
     allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-:[]<>;")
-    if not prefix:
-        raise ConfigurationError("prefix is empty; a name such as 25IDC:DM: is right")
     wrong = sorted(set(prefix) - allowed)
     if wrong:
         raise ConfigurationError(f"prefix {prefix!r} holds {''.join(wrong)!r}; letters, digits and _-:[]<>; are right")

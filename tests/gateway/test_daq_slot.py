@@ -112,7 +112,7 @@ def test_every_byte_of_2000_files_arrives(ca: CaClient, dm: GatewayDm, data: Pat
         assert ca.outcome("DAQ1:Wait") == ("OK", f"Wait: {FILES} files stored, none waiting, no errors")
         wait_until(lambda: values(done)[-1] == FILES, what="the monitor sees the last file")
         counts = values(done)
-        assert counts == sorted(counts) and len(set(counts)) > 4, counts
+        assert counts == sorted(counts) and len(set(counts)) > 2, counts
         assert all(0.0 <= value <= 100.0 for value in values(percent))
     check_counts(ca, "DAQ1:", FILES, data)
     assert ca.get("DAQ1:LastFile").startswith(dest)

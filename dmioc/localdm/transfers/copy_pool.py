@@ -125,6 +125,11 @@ class Worker:
         if self._process.returncode is None:
             self._process.kill()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.returncode is not None
+
     async def wait(self) -> None:
         """Wait for the end of the process."""
         await self._process.wait()
@@ -136,6 +141,7 @@ class CopyPool:
     def __init__(self, size: int) -> None:
         self._size = size
         self._workers: list[Worker] = []
+        self._lost: list[Worker] = []
         self._readers: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._starting = asyncio.Lock()
@@ -178,15 +184,17 @@ class CopyPool:
 
     async def _start_missing(self) -> None:
         async with self._starting:
+            # A lost one is kept until its process has ended: the loop must not close before.
+            self._lost = [worker for worker in (*self._lost, *self._workers) if worker.lost and not worker.ended]
             self._workers = [worker for worker in self._workers if not worker.lost]
             missing = 0 if self._closed else self._size - len(self._workers)
-            self._workers += await asyncio.gather(*(self._start_worker() for _ in range(missing)))
+            await asyncio.gather(*(self._start_worker() for _ in range(missing)))
 
     async def warm(self) -> None:
         """Start the processes before the first batch."""
         await self._start_missing()
 
-    async def _start_worker(self) -> Worker:
+    async def _start_worker(self) -> None:
         # -I -S: nothing of this process's environment or of site-packages; the script needs the standard library only.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", _SCRIPT, str(os.getpid())),
@@ -195,12 +203,13 @@ class CopyPool:
             start_new_session=True,
             limit=_LINE_LIMIT_BYTES,
         )
-        make_way(process.pid, COPY_NICENESS)
         worker = Worker(process, self._wake)
+        # At once, so that `close` ends it also if whoever asked for it is cancelled now.
+        self._workers.append(worker)
+        make_way(process.pid, COPY_NICENESS)
         reader = asyncio.create_task(worker.read_answers(), name="copy-answers")
         self._readers.add(reader)
         reader.add_done_callback(lambda done: self._worker_ended(worker, done))
-        return worker
 
     def _worker_ended(self, worker: Worker, reader: asyncio.Task[None]) -> None:
         self._readers.discard(reader)
@@ -215,7 +224,8 @@ class CopyPool:
         async with self._starting:
             for worker in self._workers:
                 worker.kill()
-        if self._workers:
-            await asyncio.wait([asyncio.create_task(worker.wait()) for worker in self._workers], timeout=_END_S)
+        workers = [*self._workers, *self._lost]
+        if workers:
+            await asyncio.wait([asyncio.create_task(worker.wait()) for worker in workers], timeout=_END_S)
         if self._readers:
             await asyncio.wait(set(self._readers), timeout=_END_S)
