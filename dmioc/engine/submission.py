@@ -61,6 +61,7 @@ async def submit(
             if known is not None:
                 return known, True
             if not await _must_wait(board, submission):
+                _check_wanted(submission, is_given_up)
                 return await _new_job(core, board, submission), False
         await _wait_for_others(core, board, submission, deadline_s - core.clock.monotonic_s(), is_given_up)
 

@@ -265,7 +265,8 @@ class WorkflowSlot:
 
         A Start or Run that waits for other jobs (``IfRunning``) is given up too.
         """
-        gives_up = self._starting and not self._lock.locked()
+        # A submission that DM is being asked for goes on; its job is then the one to abort.
+        gives_up = self._starting
         if gives_up:
             self._given_up = True
             self._board.changed.fire()
@@ -277,13 +278,19 @@ class WorkflowSlot:
                 raise RefusedError(f"{self.group} holds no job that is active: nothing to abort")
             await self._core.dm.stop_job(job.summary.owner or self._core.dm.owner, job.summary.id)
         self._wake()
-        return await self._wait_finished(self._finished, "Abort")
+        return await self._wait_finished(lambda: self._aborted(job.summary.id), "Abort")
 
     async def wait(self) -> str:
         """Command Wait: wait for the end of the job."""
         if self.job is None:
             raise RefusedError(f"{self.group} holds no job: start one first")
         return await self._wait_finished(self._succeeded, "Wait")
+
+    def _aborted(self, job_id: str) -> str | None:
+        """A line when the job is finished, or is no longer the one that the slot holds."""
+        if self.job is None or self.job.summary.id != job_id:
+            return f"DM was asked to abort job {job_id}; the slot follows another one now"
+        return self._finished()
 
     def _finished(self) -> str | None:
         if self.job is None or not self.job.summary.status.is_finished:
