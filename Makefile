@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
+# Files run side by side: most of a test's time is waiting for DM, so more workers than cores pay.
+WORKERS ?= 3
+
 .PHONY: run test lint render lock clean
 
 run: .venv/.run
 	@$(BIN)/dmioc run $(ARGS)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -38,7 +41,7 @@ $(BIN)/python:
 # Needs uv (pip install uv). No index is written into the locks: your own pip settings hold.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
-	    --extra devices --extra test --extra lint --group build -o requirements-dev.lock pyproject.toml
+	    --extra devices --extra aio --extra test --extra lint --group build -o requirements-dev.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --group build -c requirements-dev.lock -o requirements.lock pyproject.toml
 

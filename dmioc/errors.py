@@ -7,6 +7,10 @@ DmiocError
 ├── StateFileError           a file under the state directory cannot be used: it is kept and named
 ├── RefusedError             the caller asked for what cannot be done: nothing was changed
 ├── CommandFailedError       a command was carried out and did not succeed, or its end is not known
+│   ├── InterruptedCommandError  ... because the gateway stopped or was started anew in the middle
+│   └── JobFailedError       ... because the job, DAQ, upload or stream it waited for did not end as Done
+├── GatewayLostError         the gateway does not answer: nothing is known of what it does now
+├── WaitTimeoutError         the time given to a wait has passed; what was waited for goes on
 └── DmError                  DM did not do what was asked
     ├── DmUnreachableError   no answer: connection refused, lost, or the deadline passed
     ├── DmAnswerError        an answer that makes no sense: HTML, cut JSON, a missing key
@@ -43,6 +47,32 @@ class RefusedError(DmiocError):
 
 class CommandFailedError(DmiocError):
     """A command was taken and did not end well: the object failed, a wait ended, or DM fell silent in the middle."""
+
+
+class InterruptedCommandError(CommandFailedError):
+    """The gateway stopped or was started anew while the command ran; how it ended is not known."""
+
+
+class JobFailedError(CommandFailedError):
+    """What was waited for has ended, and not as Done.
+
+    Attributes:
+        object_id: DM's id of the job, DAQ or upload, or the session of a stream.
+        status: the status word it ended with, e.g. ``Failed`` (``pv-contract.md §1``).
+    """
+
+    def __init__(self, message: str, object_id: str, status: str) -> None:
+        super().__init__(message)
+        self.object_id = object_id
+        self.status = status
+
+
+class GatewayLostError(DmiocError):
+    """The gateway was not reached, or has been away for longer than was allowed; DM may be working all the same."""
+
+
+class WaitTimeoutError(DmiocError, TimeoutError):
+    """The time given to a wait has passed; what was waited for is unaffected and goes on."""
 
 
 class DmError(DmiocError):
