@@ -57,22 +57,32 @@ class LocalDmProcess:
         return session
 
 
-def launch(directory: Path, port_base: int = 0) -> subprocess.Popen[str]:
-    """Start the process and wait for nothing."""
+def launch(directory: Path, port_base: int = 0, *arguments: str) -> subprocess.Popen[str]:
+    """Start the process, with further arguments, and wait for nothing."""
     directory.mkdir(parents=True, exist_ok=True)
     log = (directory / "stderr.log").open("a", encoding="utf-8")
     with log:
         return subprocess.Popen(
-            [sys.executable, "-m", "dmioc", "localdm", "--dir", str(directory), "--port-base", str(port_base)],
+            [
+                sys.executable,
+                "-m",
+                "dmioc",
+                "localdm",
+                "--dir",
+                str(directory),
+                "--port-base",
+                str(port_base),
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
 
 
-def start_localdm(directory: Path, port_base: int = 0) -> LocalDmProcess:
+def start_localdm(directory: Path, port_base: int = 0, *arguments: str) -> LocalDmProcess:
     """Start a localdm and wait until it says it is ready."""
-    process = launch(directory, port_base)
+    process = launch(directory, port_base, *arguments)
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
     line = ""
@@ -98,9 +108,9 @@ def start_localdm(directory: Path, port_base: int = 0) -> LocalDmProcess:
 
 
 @contextmanager
-def running_localdm(directory: Path, port_base: int = 0) -> Iterator[LocalDmProcess]:
+def running_localdm(directory: Path, port_base: int = 0, *arguments: str) -> Iterator[LocalDmProcess]:
     """A localdm for a with statement: ended at its end whatever happened."""
-    localdm = start_localdm(directory, port_base)
+    localdm = start_localdm(directory, port_base, *arguments)
     try:
         yield localdm
     finally:

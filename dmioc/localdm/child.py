@@ -38,15 +38,30 @@ class LocalDmChild:
         port_base: first of its four ports; 0: those of the last time if they are free, else free ones.
         station: its station name.
         environment: variables of its process, and so of the stages of workflows.
+        faults: a file of faults that it makes.
+
+    Raises `ConfigurationError` when no ports are free, and for one that was left behind with other faults than asked for.
     """
 
-    def __init__(self, directory: Path, port_base: int, station: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port_base: int,
+        station: str,
+        environment: Mapping[str, str],
+        faults: Path | None = None,
+    ) -> None:
         self.directory = directory
         self.station = station
         self._environment = dict(environment)
         self._settings = LocalDmSettings(directory, station=station, username=USERNAME)
+        self._faults = () if faults is None else ("--faults", str(faults.absolute()))
         last = last_running(directory)
         self._adopted_pid = last.pid if last and _serves(last) else 0
+        if self._adopted_pid and _faults_of(self._adopted_pid) != self._faults:
+            raise ConfigurationError(
+                f"the local DM in {directory} was left running (pid {self._adopted_pid}) with other --faults: end it first"
+            )
         if last and self._adopted_pid:
             self.urls = dict(last.urls)
             self._base = 0
@@ -83,6 +98,7 @@ class LocalDmChild:
             *command,
             "--port-base",
             str(self._base),
+            *self._faults,
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -160,6 +176,15 @@ def _alive(pid: int) -> bool:
         return b"localdm" in command.read_bytes()
     except OSError:
         return False
+
+
+def _faults_of(pid: int) -> tuple[str, ...]:
+    """The option that names a file of faults, as the process was given it."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return ()
+    return tuple(words[words.index("--faults") :][:2]) if "--faults" in words else ()
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from dmioc.localdm.answers import DmAnswerNo, InvalidArgument, InvalidSession
+from dmioc.localdm.answers import DmAnswerNo, InvalidArgument
 from dmioc.localdm.calls import Call, Handler
+from dmioc.localdm.endpoints import Endpoint
+from dmioc.localdm.faults.in_force import RESTART, Armed, FaultsInForce, concerns
+from dmioc.localdm.faults.replies import faulty_answer
+from dmioc.localdm.faults.requests import Asked
+from dmioc.localdm.responses import ok_headers, refusal, refused, success
 from dmioc.localdm.router import Router, parameters
+from dmioc.localdm.service_port import ServicePort
 from dmioc.localdm.services import Service
 from dmioc.localdm.sessions import Sessions
-from dmioc.localdm.wire import INTERNAL_ERROR, one_line, refusal_body, refusal_headers, refusal_words
+from dmioc.localdm.wire import INTERNAL_ERROR, one_line
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +46,21 @@ class _OneLineForJunk(logging.Filter):
 class HttpService:
     """One service on one port.
 
-    ``handlers`` has one for each endpoint of the service but ``login`` and ``logout``.
+    ``handlers`` has one for each endpoint of the service but ``login`` and ``logout``; ``faults`` may change at any time.
     """
 
-    def __init__(self, service: Service, sessions: Sessions, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        sessions: Sessions,
+        handlers: Mapping[str, Handler],
+        faults: FaultsInForce | None = None,
+    ) -> None:
         self.service = service
         self._sessions = sessions
         self._handlers = handlers
+        # What is in force may be nothing now, and then counts as false.
+        self._faults = FaultsInForce() if faults is None else faults
         self._router = Router(service)
         application = web.Application(client_max_size=LARGEST_BODY_BYTES)
         application.router.add_route("*", "/{path:.*}", self._answer)
@@ -63,17 +76,27 @@ class HttpService:
             shutdown_timeout=_CLOSE_TIMEOUT_S,
         )
 
+        self._port = ServicePort(self._runner)
+
     async def start(self, listener: socket.socket) -> None:
         """Serve on a socket that is bound and listens."""
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await self._port.open(listener)
 
     async def stop(self) -> None:
         """Close the port and every connection; requests that are being answered get a fifth of a second."""
         await self._runner.cleanup()
+        self._port.close()
+
+    async def enforce(self, new: Sequence[Armed]) -> None:
+        """Bring the port into the state that the faults in force ask for; ``new`` are those that have just begun."""
+        if any(armed.fault.kind == RESTART and concerns(armed.fault, self.service) for armed in new):
+            self._sessions.forget_all()
+            self._port.drop_connections()
+        await self._port.turn(self._faults.port_state(self.service))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; the named supervisor, so that a bug in one handler costs one answer.
+        """Answer one request, or do what the faults in force want.
 
         Raises `ConnectionError` when the client goes before it has sent everything, which aiohttp expects.
         """
@@ -81,30 +104,56 @@ class HttpService:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             limit_mib = LARGEST_BODY_BYTES // 2**20
-            return _refusal(*refusal_words(InvalidArgument(f"a request's body may have {limit_mib} MiB at most")))
+            return refused(InvalidArgument(f"a request's body may have {limit_mib} MiB at most"))
+        if self._faults:
+            return await self._faulty(request, body)
+        return await self._true_answer(request, body)
+
+    async def _true_answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """What DM says; the named supervisor, so that a bug in one handler costs one answer."""
         try:
             return await self._serve(request, body)
-        except DmAnswerNo as refusal:
-            return _refusal(*refusal_words(refusal), status=401 if isinstance(refusal, InvalidSession) else 200)
+        except DmAnswerNo as error:
+            return refused(error)
         except Exception as error:  # a bug of localdm: it is answered as DM does, and the server goes on
             _log.exception("%s %s %s", self.service.value, request.method, request.path[:200])
-            return _refusal(*INTERNAL_ERROR, one_line(f"{type(error).__name__} in localdm: {error}"))
+            return refusal(*INTERNAL_ERROR, one_line(f"{type(error).__name__} in localdm: {error}"))
 
-    async def _serve(self, request: web.Request, body: bytes) -> web.StreamResponse:
+    async def _faulty(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        try:
+            endpoint, values = self._asked(request, body)
+        except DmAnswerNo as error:
+            return refused(error)
+        asked = Asked.of(self.service, endpoint, values)
+
+        async def look(name: str) -> object:
+            return await self._handlers[name](Call(endpoint, "", values))
+
+        return await faulty_answer(
+            request, asked, self._faults.met_by(asked), lambda: self._true_answer(request, body), look
+        )
+
+    def _asked(self, request: web.Request, body: bytes) -> tuple[Endpoint, dict[str, str]]:
+        """The endpoint of a request and its values, as they came; raises `InvalidRequest`."""
         path, _, query = _target(request).partition("?")
         endpoint, values = self._router.find(request.method, path)
-        given = {**parameters(body.decode("utf-8", "replace")), **parameters(query)}
+        return endpoint, {**parameters(body.decode("utf-8", "replace")), **parameters(query), **values}
+
+    async def _serve(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        endpoint, values = self._asked(request, body)
         cookie = request.headers.get("Cookie", "")
         if endpoint.name == "login":
-            username = await asyncio.to_thread(self._sessions.check, given)
+            username = await asyncio.to_thread(self._sessions.check, values)
             headers = {"Set-Cookie": self._sessions.open(username), "Dm-Session-Role": "admin"}
-            return await _success({"username": username, "sessionRole": "admin"}, headers)
+            return await success({"username": username, "sessionRole": "admin"}, headers)
         username = self._sessions.username(cookie)
         if endpoint.name == "logout":
             self._sessions.logout(cookie)
-            return await _success({}, {})
-        answer = await self._handlers[endpoint.name](Call(endpoint, username, {**given, **values}))
-        return web.FileResponse(answer, headers=_ok({})) if isinstance(answer, Path) else await _success(answer, {})
+            return await success({}, {})
+        answer = await self._handlers[endpoint.name](Call(endpoint, username, values))
+        return (
+            web.FileResponse(answer, headers=ok_headers({})) if isinstance(answer, Path) else await success(answer, {})
+        )
 
 
 def _target(request: web.Request) -> str:
@@ -113,22 +162,3 @@ def _target(request: web.Request) -> str:
     if not target.startswith("/"):
         target = "/" + target.partition("://")[2].partition("/")[2]
     return target
-
-
-def _ok(headers: Mapping[str, str]) -> dict[str, str]:
-    return {"Dm-Status-Code": "0", **headers}
-
-
-async def _success(content: object, headers: Mapping[str, str]) -> web.Response:
-    # In a thread, because a list of jobs can have tens of megabytes.
-    body = await asyncio.to_thread(msgspec.json.encode, content)
-    return web.Response(body=body, content_type="application/json", headers=_ok(headers))
-
-
-def _refusal(code: int, wire_name: str, message: str, status: int = 200) -> web.Response:
-    return web.Response(
-        body=refusal_body(code, wire_name, message),
-        status=status,
-        content_type="application/json",
-        headers=refusal_headers(code, wire_name, message),
-    )

@@ -10,7 +10,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import cast
 
@@ -30,6 +30,8 @@ from dmioc.localdm.directory import (
 )
 from dmioc.localdm.experiment_records import Station
 from dmioc.localdm.experiments import ExperimentStore
+from dmioc.localdm.faults.file import FaultFile
+from dmioc.localdm.faults.in_force import Armed, FaultsInForce
 from dmioc.localdm.listeners import open_listeners, url_of
 from dmioc.localdm.routes_cat import CatalogRoutes
 from dmioc.localdm.routes_daq import TransferRoutes
@@ -138,11 +140,16 @@ async def run(settings: LocalDmSettings, ready: Callable[[dict[str, object]], No
     """Serve until ``stop`` is set; ``ready`` gets the content of ``localdm.json`` once all four services answer.
 
     Transfers are stopped so that the next start resumes them, stage processes are ended. Raises `ConfigurationError`
-    when the directory is in use or a port is taken, `StateFileError` when the records cannot be read.
+    when the directory is in use, a port is taken or the file of faults is wrong, `StateFileError` when the records cannot be
+    read.
     """
     async with AsyncExitStack() as closing:
         lock = await asyncio.to_thread(DirectoryLock, settings.directory)
         closing.callback(lock.release)
+        faults = FaultsInForce()
+        file = (
+            await asyncio.to_thread(FaultFile, settings.faults, settings.directory, faults) if settings.faults else None
+        )
         credentials = await asyncio.to_thread(ensure_login_file, settings)
         last = last_running(settings.directory)
         listeners = open_listeners(settings.host, settings.port_base, last.urls if last else {})
@@ -158,7 +165,9 @@ async def run(settings: LocalDmSettings, ready: Callable[[dict[str, object]], No
             login_file=str(settings.login_file.absolute()),
             username=credentials.username,
         )
-        await _serve(settings, parts, listeners, closing)
+        services = await _serve(settings, parts, listeners, faults, closing)
+        if file is not None:
+            await _follow(file, services, closing)
         write_running(settings.directory, running)
         closing.callback(remove_running, settings.directory)
         ready(running.as_dict())
@@ -182,15 +191,21 @@ def _is_new(database: Database, settings: LocalDmSettings) -> bool:
 
 
 async def _serve(
-    settings: LocalDmSettings, parts: LocalDm, listeners: Mapping[Service, socket.socket], closing: AsyncExitStack
-) -> None:
+    settings: LocalDmSettings,
+    parts: LocalDm,
+    listeners: Mapping[Service, socket.socket],
+    faults: FaultsInForce,
+    closing: AsyncExitStack,
+) -> list[HttpService]:
     """Start jobs, transfers and services; ``closing`` ends them in the other order."""
     closing.push_async_callback(parts.jobs.stop)
     await parts.jobs.start()
     closing.push_async_callback(parts.transfers.stop)
     await parts.transfers.start()
     services = [
-        HttpService(service, Sessions(service.value, settings.login_file, settings.session_lifetime_s), handlers)
+        HttpService(
+            service, Sessions(service.value, settings.login_file, settings.session_lifetime_s), handlers, faults
+        )
         for service, handlers in parts.handlers().items()
     ]
 
@@ -200,6 +215,25 @@ async def _serve(
     closing.push_async_callback(stop_services)
     for service in services:
         await service.start(listeners[service.service])
+    return services
+
+
+async def _follow(file: FaultFile, services: Sequence[HttpService], closing: AsyncExitStack) -> None:
+    """Make the faults of a file from now on, all of them in force before the first request."""
+
+    async def enforce(new: list[Armed]) -> None:
+        for service in services:
+            await service.enforce(new)
+
+    await file.begin(enforce)
+    following = asyncio.create_task(file.follow(enforce), name="file of faults")
+
+    async def stop() -> None:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        file.end()
+
+    closing.push_async_callback(stop)
 
 
 def ready_line(running: Mapping[str, object]) -> str:

@@ -90,3 +90,7 @@ class Sessions:
         """Forget the session of a request, if it has one."""
         for key in self._pattern.findall(cookie):
             self._sessions.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Forget every session, as a start does."""
+        self._sessions.clear()

@@ -20,8 +20,8 @@ class LocalDmSettings:
 
     ``directory`` holds everything: records, storage, login file. Port 0 as ``port_base`` means the ports of the last
     start where they are free, else any free ones; otherwise DS, DAQ, PROC and CAT take it and the next three.
-    ``stage_environment`` is added to the environment of the processes that workflow stages run. Raises
-    `ConfigurationError` for a value that cannot be.
+    ``stage_environment`` is added to the environment of the processes that workflow stages run; ``faults`` is a file of
+    faults to make. Raises `ConfigurationError` for a value that cannot be.
     """
 
     directory: Path
@@ -32,6 +32,7 @@ class LocalDmSettings:
     session_lifetime_s: float = 12 * 3600.0
     max_running_jobs: int = max(2, os.cpu_count() or 2)
     stage_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    faults: Path | None = None
 
     def __post_init__(self) -> None:
         for what, name in (("station", self.station), ("username", self.username)):

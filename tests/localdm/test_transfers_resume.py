@@ -177,7 +177,7 @@ def test_lost_copy_process_is_replaced(tmp_path: Path) -> None:
             daq_id = await station.daq(processExistingFiles=True)
             await until(lambda: station.transfers.daq(daq_id)["nProcessedFiles"])
             for child in psutil.Process().children():
-                if "copy_worker.py" in " ".join(child.cmdline()):
+                if "dmioc.localdm.copying" in " ".join(child.cmdline()):
                     child.kill()
             record = await station.processed(daq_id, 800)
             assert record["nProcessingErrors"] == 0

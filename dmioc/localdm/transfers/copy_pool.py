@@ -14,11 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dmioc
 from dmioc.localdm.transfers.priority import COPY_NICENESS, make_way
 
 logger = logging.getLogger(__name__)
 
-_SCRIPT = str(Path(__file__).with_name("copy_worker.py"))
+_WORKER = """
+import sys
+sys.path.append(sys.argv[1])
+from dmioc.localdm.copying.worker import main
+main(int(sys.argv[2]))
+"""
+_PACKAGES = str(Path(dmioc.__file__).parents[1])
 _LINE_LIMIT_BYTES = 64 << 20
 _MAX_BATCHES = 4
 _MAX_BYTES = 64 << 20
@@ -31,7 +38,7 @@ class WorkerLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """What one batch asks for; the fields are those of the line in `copy_worker`, whose docstring explains them."""
+    """What one batch asks for; the fields are those of the line in `dmioc.localdm.copying.batches`, which explains them."""
 
     source: str
     target: str
@@ -195,9 +202,10 @@ class CopyPool:
         await self._start_missing()
 
     async def _start_worker(self) -> None:
-        # -I -S: nothing of this process's environment or of site-packages; the script needs the standard library only.
+        # -I -S: nothing of this process's environment, and site-packages are not looked through: the worker needs the
+        # standard library and a folder of ours.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _SCRIPT, str(os.getpid())),
+            *(sys.executable, "-I", "-S", "-c", _WORKER, _PACKAGES, str(os.getpid())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,

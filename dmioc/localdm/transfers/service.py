@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 from dmioc.localdm.answers import DmAnswerNo, InvalidRequest, ObjectNotFound
@@ -21,7 +20,7 @@ from dmioc.localdm.query import matcher
 from dmioc.localdm.transfers.checks import check_places, local_directory
 from dmioc.localdm.transfers.copy_pool import CopyPool
 from dmioc.localdm.transfers.daq import Daq
-from dmioc.localdm.transfers.entries import Entry, Finished, is_listed, kind_of, record_of
+from dmioc.localdm.transfers.entries import Entries, Finished
 from dmioc.localdm.transfers.keeping import Parts
 from dmioc.localdm.transfers.records import DAQ, UPLOAD, TransferRecord
 from dmioc.localdm.transfers.settings import TransferSettings
@@ -38,7 +37,6 @@ _SWITCH_S = 0.0002
 _TICK_S = 0.002
 _THREADS = 4
 _STOP_S = 0.6
-_NAMES = {DAQ: "DAQ", UPLOAD: "Upload"}
 
 
 class Transfers:
@@ -64,7 +62,7 @@ class Transfers:
         self._parts = Parts(
             TransferStore(database), catalog, jobs, CopyPool(settings.workers), self._executor, settings
         )
-        self._entries: dict[str, Entry] = {}
+        self._entries = Entries(settings.records_kept)
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: set[tuple[str, str]] = set()
 
@@ -78,7 +76,7 @@ class Transfers:
         for saved in await self._parts.in_thread(store.transfers):
             if not saved.active:
                 if saved.listed or saved.kind == UPLOAD:
-                    self._entries[saved.id] = Finished(saved.number, saved.kind, saved.listed, saved.record)
+                    self._entries.put(saved.id, Finished(saved.number, saved.kind, saved.listed, saved.record))
                 continue
             try:
                 await self._resume(saved)
@@ -119,11 +117,11 @@ class Transfers:
             "endTime": time.time(),
         }
         await self._parts.in_thread(self._parts.store.finish, saved.number, "failed", record)
-        self._entries[saved.id] = Finished(saved.number, saved.kind, True, record)
+        self._entries.put(saved.id, Finished(saved.number, saved.kind, True, record))
 
     async def stop(self) -> None:
         """End within 2 s, at any moment, so that the next `start` resumes what is active."""
-        for transfer in self._active():
+        for transfer in self._entries.active():
             transfer.interrupt()
         for task in self._tasks:
             task.cancel()
@@ -143,7 +141,7 @@ class Transfers:
             transfer: Transfer = Daq(record, self._parts, self._upload_on_exit)
         else:
             transfer = Upload(record, self._parts)
-        self._entries[record.id] = transfer
+        self._entries.put(record.id, transfer)
         task = asyncio.create_task(transfer.run(), name=f"{record.kind}-{record.id}")
         self._tasks.add(task)
         task.add_done_callback(partial(self._run_over, transfer))
@@ -154,17 +152,9 @@ class Transfers:
         if task.cancelled():
             return
         record = transfer.record
-        self._entries[record.id] = Finished(record.number, record.kind, True, transfer.final or transfer.as_dict())
-        self._forget_oldest()
+        self._entries.end(transfer)
         if (problem := task.exception()) is not None:
             logger.error("the record of %s %s could not be saved: %s", record.kind, record.id, problem)
-
-    def _forget_oldest(self) -> None:
-        surplus = len(self._entries) - self._settings.records_kept
-        if surplus > 0:
-            over = [transfer_id for transfer_id, entry in self._entries.items() if isinstance(entry, Finished)]
-            for transfer_id in over[:surplus]:
-                del self._entries[transfer_id]
 
     async def _begin(self, kind: str, experiment: str, directory: str, info: Mapping[str, object]) -> dict[str, object]:
         # What is in the tree now has an earlier change time. What comes after the answer has a later one, though the
@@ -221,7 +211,7 @@ class Transfers:
             self._starting.discard(key)
 
     def _active_daq(self, experiment: str, directory: str) -> Daq | None:
-        for transfer in self._active():
+        for transfer in self._entries.active():
             record = transfer.record
             if isinstance(transfer, Daq) and (record.experiment, record.directory) == (experiment, directory):
                 return transfer
@@ -241,11 +231,11 @@ class Transfers:
 
     def daqs(self) -> list[dict[str, object]]:
         """Records of all DAQs that were not cleared, in the order in which they were started."""
-        return self._list(DAQ)
+        return self._entries.records(DAQ)
 
     def daq(self, id: str) -> dict[str, object]:
         """The record of a DAQ; raises `ObjectNotFound`."""
-        return record_of(self._listed(DAQ, id))
+        return self._entries.record(DAQ, id)
 
     def clear_daq(self, id: str) -> dict[str, object]:
         """Take a DAQ that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
@@ -265,7 +255,7 @@ class Transfers:
 
         Raises `ObjectNotFound`, and `InvalidRequest` for an upload that is over.
         """
-        upload = self._listed(UPLOAD, id)
+        upload = self._entries.listed(UPLOAD, id)
         if not isinstance(upload, Upload) or not upload.is_active:
             raise InvalidRequest(f"upload {id} is over: only an active one can be stopped")
         await upload.abort()
@@ -273,11 +263,11 @@ class Transfers:
 
     def uploads(self) -> list[dict[str, object]]:
         """Records of all uploads that were not cleared, in the order in which they were started."""
-        return self._list(UPLOAD)
+        return self._entries.records(UPLOAD)
 
     def upload(self, id: str) -> dict[str, object]:
         """The record of an upload; raises `ObjectNotFound`."""
-        return record_of(self._listed(UPLOAD, id))
+        return self._entries.record(UPLOAD, id)
 
     def clear_upload(self, id: str) -> dict[str, object]:
         """Take an upload that is over from the list and answer its record; `ObjectNotFound`, `InvalidRequest`."""
@@ -285,32 +275,12 @@ class Transfers:
 
     def upload_records(self, query: Mapping[str, object]) -> list[dict[str, object]]:
         """Records of all uploads, cleared ones too, that fit a query (`dmioc.localdm.query`); callable in any thread."""
-        fits = matcher(query)
-        entries = list(self._entries.values())
-        return [record for entry in entries if kind_of(entry) == UPLOAD and fits(record := record_of(entry))]
+        return self._entries.history(UPLOAD, matcher(query))
 
     # --- both
 
-    def _active(self) -> list[Transfer]:
-        return [entry for entry in self._entries.values() if isinstance(entry, Transfer) and entry.is_active]
-
-    def _list(self, kind: str) -> list[dict[str, object]]:
-        return [record_of(entry) for entry in self._entries.values() if kind_of(entry) == kind and is_listed(entry)]
-
-    def _listed(self, kind: str, transfer_id: str) -> Entry:
-        entry = self._entries.get(transfer_id)
-        if entry is None or kind_of(entry) != kind or not is_listed(entry):
-            raise ObjectNotFound(f"{_NAMES[kind]} with id {transfer_id} does not exist.")
-        return entry
-
     def _clear(self, kind: str, transfer_id: str) -> dict[str, object]:
-        entry = self._listed(kind, transfer_id)
-        if isinstance(entry, Transfer):
-            raise InvalidRequest(f"{_NAMES[kind]} {transfer_id} is active: stop it before it is cleared")
-        if kind == UPLOAD:
-            self._entries[transfer_id] = replace(entry, listed=False)
-        else:
-            del self._entries[transfer_id]
+        entry = self._entries.clear(kind, transfer_id)
         self._executor.submit(self._parts.store.unlist, entry.number)
         return dict(entry.record)
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import NamedTuple, cast
 
 from dmioc.localdm.answers import DmAnswerNo
-from dmioc.localdm.transfers import copy_worker
+from dmioc.localdm.copying import batches
 from dmioc.localdm.transfers.copy_pool import CopyRequest, Worker, WorkerLostError
 from dmioc.localdm.transfers.file_table import FileEntry, FileTable, Observed, Phase
-from dmioc.localdm.transfers.keeping import CopiedFile, Keeper, Parts, remove_source
+from dmioc.localdm.transfers.keeping import CopiedFile, Keeper, Parts
 from dmioc.localdm.transfers.records import ACTIVE_STATUSES, FAILED, TransferRecord
+from dmioc.localdm.transfers.restoring import load_states
 from dmioc.localdm.transfers.scan import Tree, Walk
-from dmioc.localdm.transfers.store import SavedFile
 
 logger = logging.getLogger(__name__)
 
@@ -108,43 +108,11 @@ class Transfer:
 
     async def _restore(self) -> None:
         """Take up the states of an earlier life and remove its temporary files."""
-        files, jobs_due = await self.parts.in_thread(self._load)
+        files, jobs_due = await self.parts.in_thread(load_states, self.record, self.tree.root, self.parts.store)
         for file in files:
             self.table.restore(file.path, file.entry(), file.error)
         if jobs_due:
             self.keeper.jobs_due(jobs_due)
-
-    def _load(self) -> tuple[list[SavedFile], list[str]]:
-        record = self.record
-        shutil.rmtree(record.staging, ignore_errors=True)
-        if not record.task.skip_transfer:
-            os.makedirs(record.staging)
-        saved = self.parts.store.files(record.number)
-        files: list[SavedFile] = []
-        forgotten: list[str] = []
-        for file in saved:
-            source_there = os.path.lexists(f"{self.tree.root}/{file.path}")
-            lost = file.phase is Phase.STORED and source_there and not self._is_in_place(file)
-            unneeded = file.phase in (Phase.FAILED, Phase.EXISTING) and not source_there
-            if lost or unneeded:
-                forgotten.append(file.path)
-            else:
-                files.append(file)
-            if record.task.remove_source and file.phase is Phase.STORED and source_there and not lost:
-                remove_source(f"{record.directory}/{file.path}", file.size_bytes, file.modified_ns)
-        if forgotten:
-            self.parts.store.forget_files(record.number, forgotten)
-        return files, [file.path for file in files if file.job == ""]
-
-    def _is_in_place(self, file: SavedFile) -> bool:
-        """Whether a stored file is really there: after a power cut its new name may not be."""
-        if self.record.task.skip_transfer:
-            return True
-        try:
-            status = os.stat(f"{self.record.target}/{file.path}")
-        except OSError:
-            return False
-        return (status.st_size, status.st_mtime_ns) == (file.size_bytes, file.modified_ns)
 
     # --- what is found
 
@@ -275,18 +243,18 @@ class Transfer:
 
     def _copied(self, path: str, entry: FileEntry, outcome: str, text: str) -> None:
         match outcome:
-            case copy_worker.STORED:
+            case batches.STORED:
                 file = CopiedFile(path, entry.size_bytes, entry.modified_ns, entry.changed_ns, text)
                 if self.record.task.as_directory:
                     self.staged.append(file)
                 else:
                     self.keeper.copied(file)
-            case copy_worker.SAME:
+            case batches.SAME:
                 self.table.skipped(path)
                 self.skip((path,))
-            case copy_worker.CHANGED:
+            case batches.CHANGED:
                 self.table.settle_again(path, time.monotonic())
-            case copy_worker.VANISHED:
+            case batches.VANISHED:
                 self.table.vanished(path)
             case _:
                 if self.keeper.failed(path, text):
