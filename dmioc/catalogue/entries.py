@@ -61,11 +61,15 @@ class Kind(Enum):
 
 
 class Access(Enum):
-    """Who may write: nobody, a client that sets, a client that commands. The value is the access security group."""
+    """Who may write: nobody, a client that sets, one that commands, one that looks after the gateway.
+
+    The value is the access security group (``design.md``, commands).
+    """
 
     READ = "DEFAULT"
     WRITE = "DMWRITE"
     COMMAND = "DMCOMMAND"
+    ADMIN = "DMADMIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,11 @@ class PV:
     def writable(self) -> bool:
         """Whether a client may put to it."""
         return self.access is not Access.READ
+
+    @property
+    def asg(self) -> str:
+        """Its access security group: what an access security file calls those that share its rules."""
+        return self.access.value
 
     @property
     def labels(self) -> tuple[str, ...]:

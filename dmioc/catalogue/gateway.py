@@ -10,11 +10,11 @@ from dmioc.catalogue.parts import (
     command,
     double,
     enum,
+    for_admins,
     in_group,
     long,
     outcome,
     seconds,
-    setpoint,
     string,
     text,
 )
@@ -47,13 +47,15 @@ def gateway() -> tuple[PV, ...]:
         *(pv for service in Service for pv in _service(service)),
         text("Message", 1024, "Last event in words, with its time"),
         PV("Messages", Kind.TABLE, "The last 200 events", columns=_MESSAGE_COLUMNS, type_id=NT_TABLE),
-        setpoint(seconds("PollPeriod", "Poll period while something is active", default=0.5, low=0.05, high=60.0)),
-        setpoint(seconds("IdlePollPeriod", "Poll period while nothing is active", default=5.0, low=0.05, high=3600.0)),
-        setpoint(seconds("LostAfter", "Waits end when DM is away for so long", default=60.0, low=0.1, high=YEAR_S)),
-        setpoint(
+        for_admins(seconds("PollPeriod", "Poll period while something is active", default=0.5, low=0.05, high=60.0)),
+        for_admins(
+            seconds("IdlePollPeriod", "Poll period while nothing is active", default=5.0, low=0.05, high=3600.0)
+        ),
+        for_admins(seconds("LostAfter", "Waits end when DM is away for so long", default=60.0, low=0.1, high=YEAR_S)),
+        for_admins(
             seconds("NoFilesAfter", "A DAQ without a file for so long: MINOR", default=600.0, low=0.1, high=YEAR_S)
         ),
-        setpoint(
+        for_admins(
             seconds("NoProgressAfter", "No progress for so long: MAJOR/TIMEOUT", default=3600.0, low=0.1, high=YEAR_S)
         ),
         command("Refresh", "Poll everything now", "Completes when every service has answered or failed."),
@@ -61,7 +63,7 @@ def gateway() -> tuple[PV, ...]:
         long("Requests", "Requests sent to DM since start"),
         long("RequestErrors", "Requests that ended in an error"),
         long("Revision", "Revision of the published state"),
-        setpoint(enum("Control", (State("Disabled"), State("Enabled")), "Whether commands are taken", default=1)),
+        for_admins(enum("Control", (State("Disabled"), State("Enabled")), "Whether commands are taken", default=1)),
         *_health(),
         PV("Status", Kind.STRUCTURE, "The gateway's state in one", type_id="dmioc:Status:1.0"),
         PV("RPC", Kind.RPC, "Queries and commands by name"),

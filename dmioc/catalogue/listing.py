@@ -12,7 +12,7 @@ from dmioc.catalogue.entries import PV, Catalogue, Kind
 from dmioc.errors import ConfigurationError
 
 _PATTERN_CHARACTERS = frozenset("*?[")
-_TABLE_HEAD = ("PV", "type", "access", "saved", "unit", "description", "states or columns")
+_TABLE_HEAD = ("PV", "type", "access", "saved", "unit", "ASG", "description", "states or columns")
 
 
 def listing(catalogue: Catalogue, prefix: str, format_name: str, pattern: str = "") -> str:
@@ -69,7 +69,7 @@ def entry(pv: PV, prefix: str) -> dict[str, object]:
         "severities": [state.severity.name for state in pv.states],
         "columns": [{"name": column.name, "kind": column.kind} for column in pv.columns],
         "access": access_text(pv),
-        "asg": pv.access.value,
+        "asg": pv.asg,
         "saved": pv.saved,
         "ca": pv.kind.is_scalar,
         "unit": pv.unit,
@@ -106,6 +106,7 @@ def _table(pvs: Sequence[PV], prefix: str) -> str:
             access_text(pv),
             "saved" if pv.saved else "",
             pv.unit,
+            pv.asg,
             pv.description,
             ", ".join(parts_of(pv)),
         )

@@ -66,6 +66,11 @@ def setpoint(pv: PV, saved: bool = True) -> PV:
     return replace(pv, access=Access.WRITE, saved=saved)
 
 
+def for_admins(pv: PV) -> PV:
+    """The same setpoint, but one that changes the gateway for everybody: it is in the access group of those who look after it."""
+    return replace(setpoint(pv), access=Access.ADMIN)
+
+
 def timed(pv: PV, time_source: str) -> PV:
     """The same PV with the time of the event behind it."""
     return replace(pv, time_source=time_source)

@@ -2,6 +2,9 @@
 
 from dmioc.config.load import load_settings, read_setup_file
 from dmioc.config.settings import (
+    AccessSettings,
+    AuditForm,
+    AuditSettings,
     BackendName,
     CaSettings,
     DmSettings,
@@ -13,6 +16,9 @@ from dmioc.config.settings import (
 )
 
 __all__ = [
+    "AccessSettings",
+    "AuditForm",
+    "AuditSettings",
     "BackendName",
     "CaSettings",
     "DmSettings",

@@ -34,7 +34,7 @@ _EPICS_VARIABLES = {
 }
 """Keys of ``[ca]`` and ``[pva]`` and the variables of EPICS that stand in for them. The servers read EPICS' ports themselves:
 unlike a port that was set here, those are not insisted on where another server of the host has them."""
-_LISTS = frozenset({"interfaces", "beacon_addresses"})
+_LISTS = frozenset({"interfaces", "beacon_addresses", "daq_roots", "upload_roots"})
 
 Table = dict[str, dict[str, object]]
 
@@ -151,12 +151,15 @@ def _line(where: str, error: object) -> str:
 
 
 def _with_backend(settings: Settings) -> Settings:
-    """Decide ``auto``, and check that a REST backend knows where to go."""
+    """``auto`` is the local DM where none is configured; else check that the client of a DM knows where to go.
+
+    Which client ``auto`` then means is decided where clients are made: it depends on what is installed.
+    """
     dm = settings.dm
     urls = {key: getattr(dm, key) for key in _DM_VARIABLES if key.endswith("_url")}
     backend = dm.backend
-    if backend is BackendName.AUTO:
-        backend = BackendName.REST if any(urls.values()) or dm.setup_file else BackendName.LOCAL
+    if backend is BackendName.AUTO and not any(urls.values()) and not dm.setup_file:
+        backend = BackendName.LOCAL
     if backend is not BackendName.LOCAL:
         missing = [key for key in _DM_VARIABLES if not getattr(dm, key)]
         if missing:

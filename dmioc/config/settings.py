@@ -70,7 +70,10 @@ class PvaSettings(_Section):
 class DmSettings(_Section):
     """``[dm]``: the DM to watch."""
 
-    backend: BackendName = Field(default=BackendName.AUTO, description="auto: rest if a DM is configured, else local")
+    backend: BackendName = Field(
+        default=BackendName.AUTO,
+        description="auto: local if no DM is configured, else aps-dm-api if it is installed, else rest",
+    )
     setup_file: Path | None = Field(
         default=None, description="DM's dm.setup.sh; its export lines stand in for DM_* variables"
     )
@@ -89,6 +92,9 @@ class DmSettings(_Section):
     endpoints: dict[str, str] = Field(
         default_factory=dict[str, str], description="corrected endpoints: name = 'VERB /path/{e:name}'"
     )
+    methods: dict[str, str] = Field(
+        default_factory=dict[str, str], description="corrected methods of aps-dm-api: name = 'Class.method'"
+    )
 
 
 class LocalSettings(_Section):
@@ -99,6 +105,43 @@ class LocalSettings(_Section):
     )
     port_base: Port = Field(default=0, description="first of four ports; 0: free ones")
     station: str = Field(default="DEMO", description="its station name")
+    faults: Path | None = Field(
+        default=None, description="file of faults that it makes, for tests: dmioc localdm --help"
+    )
+
+
+class AccessSettings(_Section):
+    """``[access]``: who may put, and what DAQs and uploads may read."""
+
+    file: Path | None = Field(
+        default=None, description="EPICS access security file; none given: everybody reads, this host writes"
+    )
+    daq_roots: tuple[str, ...] = Field(default=(), description="directories that DAQs may watch; none given: any")
+    upload_roots: tuple[str, ...] = Field(default=(), description="directories that uploads may read; none given: any")
+
+
+class AuditForm(StrEnum):
+    """How a put is written down."""
+
+    CAPUTLOG = "caputlog"
+    JSON = "json"
+    BOTH = "both"
+
+
+class AuditSettings(_Section):
+    """``[audit]``: every put on record."""
+
+    enabled: bool = Field(default=True, description="false: puts are not put on record")
+    file: Path | None = Field(default=None, description="its file; none given: audit.log in the state directory")
+    format: AuditForm = Field(
+        default=AuditForm.CAPUTLOG,
+        description="caputlog, json, or both: JSON then in a file of its own, ending in .json",
+    )
+    size_bytes: int = Field(default=10_000_000, ge=10_000, description="a file that has grown so large is put aside")
+    count: int = Field(default=10, ge=1, le=1000, description="how many files are kept, the newest included")
+    burst_s: float = Field(
+        default=5.0, ge=0.0, le=60.0, description="puts to one PV within so short a time are one line; 0: each its own"
+    )
 
 
 class Settings(_Section):
@@ -110,3 +153,5 @@ class Settings(_Section):
     pva: PvaSettings = PvaSettings()
     dm: DmSettings = DmSettings()
     local: LocalSettings = LocalSettings()
+    access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()

@@ -41,7 +41,7 @@ def _record(pv: PV) -> str:
 
 def _fields(pv: PV) -> Iterator[tuple[str, str]]:
     yield "DESC", pv.description
-    yield "ASG", pv.access.value
+    yield "ASG", pv.asg
     yield "PINI", "YES"
     if pv.kind.is_text:
         yield "FTVL", "CHAR"

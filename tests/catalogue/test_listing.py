@@ -23,7 +23,7 @@ def names(pattern: str) -> list[str]:
 def test_table_has_a_line_for_each_pv_and_aligned_columns() -> None:
     head, *lines = listing(CATALOGUE, PREFIX, "table").splitlines()
     assert [line.split()[0] for line in lines] == [PREFIX + pv.name for pv in CATALOGUE]
-    starts = [head.index(word) for word in ("type", "access", "description", "states")]
+    starts = [head.index(word) for word in ("type", "access", "ASG", "description", "states")]
     for line in lines:
         assert all(line[start - 1 : start] in (" ", "") for start in starts), line
         assert line == line.rstrip()
@@ -46,7 +46,7 @@ def test_json_has_the_same_keys_for_every_pv() -> None:
     assert {tuple(entry) for entry in entries} == {tuple(entries[0])}
     control = next(entry for entry in entries if entry["name"] == "Control")
     assert control["states"] == ["Disabled", "Enabled"]
-    assert (control["access"], control["asg"], control["saved"], control["default"]) == ("rw", "DMWRITE", True, 1)
+    assert (control["access"], control["asg"], control["saved"], control["default"]) == ("rw", "DMADMIN", True, 1)
     poll = next(entry for entry in entries if entry["name"] == "PollPeriod")
     assert (poll["unit"], poll["low"], poll["high"]) == ("s", 0.05, 60.0)
     stages = next(entry for entry in entries if entry["name"] == "WF1:Stages")

@@ -141,12 +141,11 @@ def test_softioc_says_no_word_of_an_error(loaded: dict[str, Any]) -> None:
 
 
 def test_every_record_is_there_with_its_type_description_and_access(loaded: dict[str, Any]) -> None:
-    asg = {Kind.COMMAND: "DMCOMMAND"}
     for pv in CATALOGUE.scalars():
         fields = loaded[pv.name]["fields"]
         assert fields["RTYP"] == record_type(pv)
         assert fields["DESC"] == pv.description
-        assert fields["ASG"] == asg.get(pv.kind, "DMWRITE" if pv.writable else "DEFAULT")
+        assert fields["ASG"] == pv.asg
 
 
 def test_enums_have_their_states_and_severities(loaded: dict[str, Any]) -> None:

@@ -58,12 +58,9 @@ def test_every_record_has_its_description_and_access_group() -> None:
     for pv in CATALOGUE.scalars():
         record = RECORDS["$(P)" + pv.name]
         assert record["DESC"] == pv.description
-        assert (
-            record["ASG"]
-            == {"r": "DEFAULT", "w": "DMWRITE", "c": "DMCOMMAND"}[
-                "c" if pv.kind is Kind.COMMAND else "w" if pv.writable else "r"
-            ]
-        )
+        assert record["ASG"] == pv.asg
+    asg = {name: RECORDS[f"$(P){name}"]["ASG"] for name in ("State", "WF1:Name", "WF1:Start", "Control")}
+    assert asg == {"State": "DEFAULT", "WF1:Name": "DMWRITE", "WF1:Start": "DMCOMMAND", "Control": "DMADMIN"}
 
 
 def test_fields_of_one_record_of_each_kind() -> None:

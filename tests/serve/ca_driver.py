@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import resource
-import sys
 import time
 from typing import Any, cast
+
+from driver_loop import run_driver
 
 from dmioc.catalogue import PV, Catalogue, Kind, Raw, coerce, station_catalogue
 from dmioc.engine.ports import Sink
@@ -63,6 +63,9 @@ class RememberingEngine:
         else:
             future.set_result(Outcome(CommandState.OK))
         return future
+
+    def refused(self, name: str, raw: object, origin: Origin, reason: str) -> str:
+        return reason
 
     def _check_command(self, pv: PV, value: Value) -> None:
         if pv.kind is Kind.COMMAND and value != 1:
@@ -152,16 +155,5 @@ class Driver:
         return await prefix_is_served(name, self.settings)
 
 
-async def main(prefix: str, port: int) -> None:
-    driver = Driver(prefix, CaSettings(port=port))
-    await driver.server.start()
-    print(json.dumps({"addresses": driver.server.addresses}), flush=True)
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        print(json.dumps(await driver.do(json.loads(line))), flush=True)
-    await driver.server.stop()
-
-
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    run_driver(lambda prefix, port: Driver(prefix, CaSettings(port=port)), logging.INFO)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ca_driver import Driver, RememberingEngine
+from driver_loop import run_driver
 
 from dmioc.catalogue import PV, Access, Catalogue, Column, Kind, station_catalogue
 from dmioc.engine.ports import StructureSink
@@ -177,16 +176,5 @@ def _reading(value: Any, time_s: float, severity: int = 0, alarm: int = 0) -> Re
     return Reading(held, time_s, Severity(severity), Alarm(alarm))
 
 
-async def main(prefix: str, port: int) -> None:
-    driver = PvaDriver(prefix, PvaSettings(port=port))
-    await driver.server.start()
-    print(json.dumps({"addresses": driver.server.addresses}), flush=True)
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        print(json.dumps(await driver.do(json.loads(line))), flush=True)
-    await driver.server.stop()
-
-
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    run_driver(lambda prefix, port: PvaDriver(prefix, PvaSettings(port=port)), logging.DEBUG)

@@ -22,6 +22,7 @@ from dmioc.serve.ca.events import CHUNK_BYTES, EventQueue, Subscription
 from dmioc.serve.ca.raw import raw_value
 
 if TYPE_CHECKING:
+    from dmioc.catalogue import Raw
     from dmioc.serve.ca.context import ServerContext
 
 _log = logging.getLogger(__name__)
@@ -222,14 +223,14 @@ class Circuit(VirtualCircuit):
     def _write(self, request: Put) -> Sequence[ca.Message]:
         attachment = self._attachments[request.header.parameter1]
         pv = attachment.channel.pv
-        if AccessRights.WRITE not in attachment.rights:
-            who = f"{self.client_username}@{self.client_hostname}"
-            return self._put_answer(request, _NO_WRITE_ACCESS, f"{attachment.channel.name} cannot be written by {who}")
+        origin = Origin("ca", self.client_username, self.client_hostname)
         try:
             raw = raw_value(pv, request)
-            future = self.context.engine.put(pv.name, raw, Origin("ca", self.client_username, self.client_hostname))
         except DmiocError as error:
-            return self._put_answer(request, _PUT_FAILED, str(error))
+            return self._refused(request, attachment, origin, str(error))
+        if AccessRights.WRITE not in attachment.rights:
+            return self._refused(request, attachment, origin, "", raw)
+        future = self.context.engine.put(pv.name, raw, origin)
         if future.done():
             self.events.answer(*self._ended(request, future))
             return self.events.take()  # the updates that the put caused come first
@@ -238,9 +239,21 @@ class Circuit(VirtualCircuit):
         )
         return ()
 
+    def _refused(
+        self, request: Put, attachment: Attachment, origin: Origin, reason: str, raw: Raw = ""
+    ) -> Sequence[ca.Message]:
+        """Refuse a put without the engine, which takes note of it."""
+        name = attachment.channel.name
+        may_write = AccessRights.WRITE in attachment.rights
+        reason = self.context.engine.refused(
+            name.removeprefix(self.context.prefix), raw, origin, reason or f"{name} cannot be written by {origin}"
+        )
+        return self._put_answer(request, _PUT_FAILED if may_write else _NO_WRITE_ACCESS, reason)
+
     def _ended(self, request: Put, future: asyncio.Future[Outcome]) -> Sequence[ca.Message]:
         outcome = _outcome(future)
-        return self._put_answer(request, NORMAL if outcome.is_ok else _PUT_FAILED, outcome.message)
+        failure = _NO_WRITE_ACCESS if outcome.is_denied else _PUT_FAILED
+        return self._put_answer(request, NORMAL if outcome.is_ok else failure, outcome.message)
 
     def _ended_later(self, request: Put, future: asyncio.Future[Outcome]) -> None:
         answers = self._ended(request, future)

@@ -18,7 +18,9 @@ def raw_value(pv: PV, request: WriteRequest | WriteNotifyRequest) -> Raw:
         raise RefusedError(f"{pv.name}: a put of DBR type {data_type} is not taken, only plain values are")
     is_string = pv.kind.is_text or pv.kind is Kind.STRING
     if data_type == ChannelType.CHAR and is_string:
-        return bytes(request.buffers[1])
+        if len(request.buffers[1]) < count:
+            raise RefusedError(f"{pv.name}: {len(request.buffers[1])} bytes are not {count} characters")
+        return bytes(request.buffers[1])[:count]  # the rest fills the message up
     if count == 0 and is_string:
         return b""
     if count != 1:

@@ -44,15 +44,22 @@ class PutHandler:
 
     A put that waits for the end is answered then; any other as soon as it was taken, or refused. ``record._options.process``
     changes nothing: there is no put without its effect. ``before_answer`` shows the engine's state before the client goes on.
+    ``note_refusal`` is told what was refused before the engine was asked, and answers the reason for the client.
     """
 
     def __init__(
-        self, name: str, loop: asyncio.AbstractEventLoop, take: Take, before_answer: Callable[[], None]
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        take: Take,
+        before_answer: Callable[[], None],
+        note_refusal: Callable[[Origin, str], str],
     ) -> None:
         self._name = name
         self._loop = loop
         self._take = take
         self._before_answer = before_answer
+        self._note_refusal = note_refusal
 
     def put(self, _shared: object, operation: ServerOperation) -> None:
         """A put has come; called in a thread of p4p."""
@@ -61,7 +68,12 @@ class PutHandler:
     def _put(self, operation: ServerOperation) -> None:
         """The supervisor of one put: p4p gives the client no answer when a handler fails."""
         try:
-            future = self._take(operation.value(), origin_of(operation, "pva"))
+            origin = origin_of(operation, "pva")
+            try:
+                future = self._take(operation.value(), origin)
+            except DmiocError as error:
+                refuse(operation, self._note_refusal(origin, str(error)))
+                return
             if future.done():
                 self._answer(operation, future)
             elif waits_for_end(operation):
@@ -69,8 +81,6 @@ class PutHandler:
             else:
                 self._before_answer()
                 operation.done()
-        except DmiocError as error:
-            refuse(operation, str(error))
         except Exception:
             _log.exception("put to %s", self._name)
             refuse(operation, INTERNAL_ERROR)

@@ -13,9 +13,10 @@ from p4p.server import ServerOperation
 
 from dmioc.catalogue import Catalogue, Kind
 from dmioc.catalogue.entries import NT_TABLE
-from dmioc.engine.puts import Puttable, RpcAnswer
+from dmioc.engine.puts import Origin, Puttable, RpcAnswer
 from dmioc.engine.readings import Cells, TableReading
-from dmioc.errors import DmiocError, RefusedError
+from dmioc.errors import DmiocError, InterruptedCommandError, RefusedError
+from dmioc.model.refusal import error_text
 from dmioc.serve.pva.encoding import changed_event, check_columns, sendable
 from dmioc.serve.pva.layouts import column_codes, table_spec, table_type
 from dmioc.serve.pva.operations import INTERNAL_ERROR, PutHandler, origin_of, read_only_take, refuse
@@ -34,9 +35,15 @@ class RpcHandler(PutHandler):
     """p4p's handler of the RPC PV."""
 
     def __init__(
-        self, engine: Puttable, full_name: str, loop: asyncio.AbstractEventLoop, before_answer: Callable[[], None]
+        self,
+        engine: Puttable,
+        full_name: str,
+        loop: asyncio.AbstractEventLoop,
+        before_answer: Callable[[], None],
+        note_refusal: Callable[[Origin, str], str],
     ) -> None:
-        super().__init__(full_name, loop, read_only_take(full_name, "takes queries by name, no puts"), before_answer)
+        take = read_only_take(full_name, "takes queries by name, no puts")
+        super().__init__(full_name, loop, take, before_answer, note_refusal)
         self._engine = engine
         self._tables = KnownTables(engine.catalogue)
         self._calls: set[asyncio.Task[None]] = set()
@@ -69,10 +76,10 @@ class RpcHandler(PutHandler):
             self._before_answer()
             operation.done(value)
         except asyncio.CancelledError:
-            refuse(operation, "the gateway stopped before the end")
+            refuse(operation, error_text(InterruptedCommandError("the gateway stopped before the end")))
             raise
         except DmiocError as error:
-            refuse(operation, str(error))
+            refuse(operation, error_text(error))
         except Exception:
             _log.exception("query to %s", self._name)
             refuse(operation, INTERNAL_ERROR)

@@ -14,7 +14,7 @@ from p4p.server.raw import SharedPV
 
 from dmioc.catalogue import PV, Kind
 from dmioc.catalogue.structures import structure_fields
-from dmioc.engine.puts import Puttable
+from dmioc.engine.puts import Origin, Puttable
 from dmioc.engine.readings import Reading, StructureReading, TableReading
 from dmioc.errors import ConfigurationError
 from dmioc.serve.pva.clients import connections
@@ -181,14 +181,18 @@ class PvaServer:
 
     def _opened(self, pv: PV, loop: asyncio.AbstractEventLoop) -> SharedPV:
         full_name = self._prefix + pv.name
+
+        def note_refusal(origin: Origin, reason: str) -> str:
+            return self._engine.refused(pv.name, "", origin, reason)
+
         if pv.kind is Kind.RPC:
-            handler = RpcHandler(self._engine, full_name, loop, self._flush)
+            handler = RpcHandler(self._engine, full_name, loop, self._flush, note_refusal)
             self._rpc.append(handler)
             shared = SharedPV(handler=handler)
             help_text = "Queries by name: method=help tells which there are"
             shared.open(Value(NTScalar.buildType("s"), {"value": help_text, **time_fields(time.time())}))
             return shared
-        shared = SharedPV(handler=PutHandler(full_name, loop, self._take(pv, full_name), self._flush))
+        shared = SharedPV(handler=PutHandler(full_name, loop, self._take(pv, full_name), self._flush, note_refusal))
         if pv.kind is Kind.TABLE:
             self._tables[pv.name] = TableView(pv, shared)
         elif pv.kind is not Kind.STRUCTURE:

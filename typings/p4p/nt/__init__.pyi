@@ -1,9 +1,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from p4p import Type
+from p4p import Type, Value
 
 class NTScalar:
+    def __init__(self, valtype: str = "d") -> None: ...
+    def wrap(self, value: object) -> Value: ...
     @staticmethod
     def buildType(
         valtype: str,

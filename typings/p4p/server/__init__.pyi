@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from p4p import Value
 from p4p.server.raw import SharedPV
@@ -20,10 +21,12 @@ class StaticProvider:
 class Server:
     def __init__(
         self,
-        providers: Sequence[StaticProvider],
+        providers: Sequence[StaticProvider | Mapping[str, SharedPV]],
         isolate: bool = False,
         conf: Mapping[str, str] | None = None,
         useenv: bool = True,
     ) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
     def conf(self) -> dict[str, str]: ...
     def stop(self) -> None: ...

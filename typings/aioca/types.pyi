@@ -1,0 +1,6 @@
+from typing import TypeAlias
+
+Dbr: TypeAlias = int
+Format: TypeAlias = int
+
+class AugmentedValue: ...

@@ -1,0 +1,6 @@
+ECA_DISCONN: int
+
+class CAException(Exception):
+    status: int
+
+class Disconnected(Exception): ...
