@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rest_payloads import JOB_SUBMITTED, STAGE_RUN
 from rest_stub import client_for, json_reply, serving
 
-from dmioc.dm.rest.splitter import ArraySplitter
+from dmioc.dm.readers.splitter import ArraySplitter
 from dmioc.model import JobSummary
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('ab"\\{}[],: \n\u00e9')) | st.text()

@@ -197,8 +197,14 @@ def test_workflows(tmp_path: Path) -> None:
 
 def test_of_two_records_with_one_id_the_later_stands(tmp_path: Path) -> None:
     rows = [{"id": "a", "status": "running"}, {"id": "b", "status": "done"}, {"id": "a", "status": "failed"}]
-    found = asked(rows, tmp_path, lambda dm: dm.jobs("o", 0, 10, with_workflow=False))
+    found = asked(rows, tmp_path, lambda dm: dm.transfers(TransferKind.DAQ))
     assert [(row.id, row.status) for row in found] == [("a", Status.FAILED), ("b", Status.DONE)]
+
+
+def test_of_a_page_of_jobs_each_row_stands_as_pages_are_counted_in_rows(tmp_path: Path) -> None:
+    rows = [{"id": "a"}, {"id": "b"}, {"id": "a"}]
+    found = asked(rows, tmp_path, lambda dm: dm.jobs("o", 0, 10, with_workflow=False))
+    assert [row.id for row in found] == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(

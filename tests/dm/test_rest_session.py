@@ -13,7 +13,8 @@ from urllib.parse import quote
 import pytest
 from rest_stub import PASSWORD, USER, Reply, Seen, Stub, client_for, json_reply, refusal, serving, settings_for
 
-from dmioc.dm.rest import RestDm, login
+from dmioc.dm import login
+from dmioc.dm.rest import RestDm
 from dmioc.errors import ConfigurationError, DmAnswerError, DmError, DmLoginError
 from dmioc.model import TransferKind
 

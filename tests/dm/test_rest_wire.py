@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_stub import Seen, client_for, json_reply, serving, settings_for
 
+from dmioc.dm.calls.storage import dm_date
 from dmioc.dm.rest import RestDm, endpoint_table
 from dmioc.dm.rest.encoding import encode, in_query
-from dmioc.dm.rest.storage import dm_date
 from dmioc.errors import ConfigurationError, DmRefusedError
 from dmioc.model import NewExperiment, Service, Transfer, TransferKind
 
@@ -174,6 +174,7 @@ def test_the_table_says_what_is_known() -> None:
         "getExperimentByName",
         "startDaq",
         "listWorkflows",
+        "getWorkflowByName",
         "listProcessingJobs",
         "getProcessingJobById",
         "startProcessingJob",

@@ -1,13 +1,14 @@
-"""What the calls of every service share: settings, sessions and endpoints."""
+"""How a call travels over HTTP: settings, sessions and endpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from dmioc.dm.calls.base import Calls
+from dmioc.dm.login import LoginFile
+from dmioc.dm.readers.bodies import Reader
 from dmioc.dm.rest.endpoints import endpoint_table
-from dmioc.dm.rest.login import LoginFile
-from dmioc.dm.rest.readers import Reader
 from dmioc.dm.rest.session import Counters, Session
 from dmioc.dm.rest.settings import RestSettings
 from dmioc.dm.rest.tls import tls_context
@@ -16,7 +17,7 @@ from dmioc.model import Service
 T = TypeVar("T")
 
 
-class Calls:
+class RestCalls(Calls):
     """Asks an endpoint by DM's name of the method, in the session of its service."""
 
     def __init__(self, settings: RestSettings) -> None:

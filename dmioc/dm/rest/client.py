@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from urllib.parse import urlsplit
 
-from dmioc.dm.rest.acquisition import AcquisitionCalls
-from dmioc.dm.rest.catalog import CatalogCalls
-from dmioc.dm.rest.processing import ProcessingCalls
+from dmioc.dm.calls.acquisition import AcquisitionCalls
+from dmioc.dm.calls.catalog import CatalogCalls
+from dmioc.dm.calls.processing import ProcessingCalls
+from dmioc.dm.calls.records import RecordCalls
+from dmioc.dm.calls.storage import StorageCalls
+from dmioc.dm.rest.calls import RestCalls
+from dmioc.dm.rest.endpoints import Endpoint
 from dmioc.dm.rest.settings import RestSettings
-from dmioc.dm.rest.storage import StorageCalls
 from dmioc.errors import ConfigurationError, DmLoginError
 from dmioc.model import Service
 
@@ -17,7 +20,7 @@ _log = logging.getLogger(__name__)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class RestDm(StorageCalls, AcquisitionCalls, ProcessingCalls, CatalogCalls):
+class RestDm(RestCalls, StorageCalls, AcquisitionCalls, ProcessingCalls, CatalogCalls, RecordCalls):
     """A `dmioc.engine.ports.DmBackend` that speaks with DM's four services.
 
     Making one reads the certificate file, and the login file for the name of its user; no connection is made before
@@ -72,6 +75,11 @@ class RestDm(StorageCalls, AcquisitionCalls, ProcessingCalls, CatalogCalls):
     def warnings(self) -> tuple[str, ...]:
         """What people should know about how the password and the connection are guarded, one line each."""
         return (*self._setting_warnings, *self._login_file.warnings)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What it asks where, with the corrections of the settings."""
+        return tuple(self._endpoints.values())
 
     async def close(self) -> None:
         """Give back every connection; the backend is of no use afterwards."""

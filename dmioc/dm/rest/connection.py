@@ -10,7 +10,7 @@ from typing import cast
 
 import httpx
 
-from dmioc.dm.rest.answers import one_line
+from dmioc.dm.readers.refusals import one_line
 from dmioc.dm.rest.settings import RestSettings
 from dmioc.errors import DmAnswerError, DmError, DmUnreachableError
 from dmioc.model import Service

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+
+_VALUES_KEPT = 16
 
 
 class Cookies:
@@ -14,6 +17,7 @@ class Cookies:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._values: deque[str] = deque(maxlen=_VALUES_KEPT)
         self.logins = 0
 
     def keep(self, set_cookie: Sequence[str]) -> None:
@@ -22,6 +26,9 @@ class Cookies:
             name, equals, _ = text.partition("=")
             if equals and text.isprintable():
                 self._texts[name.strip()] = text.strip()
+                value = text.partition("=")[2].partition(";")[0].strip()
+                if value and value not in self._values:
+                    self._values.append(value)
 
     def clear(self) -> None:
         """Forget the session."""
@@ -34,6 +41,5 @@ class Cookies:
 
     @property
     def secrets(self) -> list[str]:
-        """The values that must not be shown to people."""
-        values = [text.partition("=")[2].partition(";")[0].strip() for text in self._texts.values()]
-        return [value for value in values if value]
+        """The values that must not be shown to people, those of the sessions before too: an answer may come late."""
+        return list(self._values)

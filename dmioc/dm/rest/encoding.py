@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from dmioc.errors import DmRefusedError
-
-INVALID_ARGUMENT = 10  # DM's code for an argument that cannot be (dm-protocol.md §2.3)
 _LINE_LENGTH = 76  # of base64 in MIME, which is what Python's encodebytes writes
 
 
@@ -42,15 +37,3 @@ def in_query(encoded: str) -> str:
 def plain(text: str) -> str:
     """A value that DM takes without its encoding, safe in a path, query or form."""
     return quote(text.encode("utf-8", "replace"), safe="")
-
-
-def json_text(content: Mapping[str, object] | Sequence[str] | str, what: str) -> str:
-    """Content as JSON text for DM.
-
-    Raises:
-        DmRefusedError: code 10, for content that JSON cannot carry.
-    """
-    try:
-        return json.dumps(content, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DmRefusedError(f"{what} cannot be sent as JSON: {error}", INVALID_ARGUMENT) from error

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dmioc.dm.rest.encoding import INVALID_ARGUMENT, encode, in_path, in_query, plain
+from dmioc.dm.calls.values import INVALID_ARGUMENT
+from dmioc.dm.rest.encoding import encode, in_path, in_query, plain
 from dmioc.errors import ConfigurationError, DmRefusedError
 from dmioc.model import Service
 
@@ -103,6 +104,7 @@ _JOBS_QUERY = "queryDict={e:query}&skip={skip}&limit={limit}&keyList={e:keys}"
 _TABLE = (
     _known("getExperimentsByStation", _DS, "GET /dm/experimentsByStation/{station}", "§3.1"),
     _known("getExperimentByName", _DS, "GET /dm/experimentsByName/{e:name}/{station}", "§3.1"),
+    _assumed("statFile", _DS, "GET /dm/experimentsByName/{e:name}/{station}/stat/{e:path}", "§7.4"),
     _assumed("addExperiment", _DS, "POST /dm/experiments/addExperiment?experiment={e:json}", "§3.3"),
     _known("startDaq", _DAQ, "POST /dm/experimentsByName/{e:name}/startDaq/{e:dir}?taskInfo={e:json}", "§4.1"),
     _assumed("stopDaq", _DAQ, "POST /dm/experimentsByName/{e:name}/stopDaq/{e:dir}", "§4.2"),
@@ -113,6 +115,7 @@ _TABLE = (
     _assumed("listUploads", _DAQ, "GET /dm/uploads", "§5"),
     _assumed("getUploadInfo", _DAQ, "GET /dm/uploads/{id}", "§5"),
     _known("listWorkflows", _PROC, "GET /dm/workflowsByOwner/{owner}?queryDict={e:query}", "§6.1"),
+    _known("getWorkflowByName", _PROC, "GET /dm/workflowsByOwner/{owner}/{e:name}", "§6.1"),
     _known("listProcessingJobs", _PROC, f"GET /dm/processingJobsByOwner/{{owner}}?{_JOBS_QUERY}", "§6.1"),
     _known("getProcessingJobById", _PROC, "GET /dm/processingJobsByOwner/{owner}/{id}", "§6.1"),
     _known(

@@ -11,13 +11,14 @@ from urllib.parse import quote_plus, urlencode
 
 import httpx
 
-from dmioc.dm.rest.answers import SessionExpiredError, error_of, without_secrets
+from dmioc.dm.calls.values import INVALID_ARGUMENT
+from dmioc.dm.login import LoginFile, LoginPause
+from dmioc.dm.readers.bodies import IgnoringReader, Reader
+from dmioc.dm.readers.refusals import SessionExpiredError, without_secrets
+from dmioc.dm.rest.answers import error_of
 from dmioc.dm.rest.connection import http_client, is_lost_connection, transport_error
 from dmioc.dm.rest.cookies import Cookies
-from dmioc.dm.rest.encoding import INVALID_ARGUMENT
 from dmioc.dm.rest.endpoints import Endpoint
-from dmioc.dm.rest.login import LoginFile, LoginPause
-from dmioc.dm.rest.readers import IgnoringReader, Reader
 from dmioc.dm.rest.settings import RestSettings
 from dmioc.errors import DmAnswerError, DmError, DmLoginError, DmNotFoundError, DmRefusedError, DmUnreachableError
 from dmioc.model import Service
@@ -68,6 +69,7 @@ class Session:
         self._cookies = Cookies()
         self._login_lock = asyncio.Lock()
         self._pause = LoginPause()
+        self._unanswered = ""
 
     async def call(
         self,
@@ -96,7 +98,7 @@ class Session:
                 f"{what}: {self._settings.url(self._service)}: no whole answer within {self._settings.deadline_s:g} s"
             )
         except DmError as came:
-            error = without_secrets(came, self._cookies.secrets)
+            error = without_secrets(came, [*self._cookies.secrets, *self._login_file.secrets])
         if not (is_question and isinstance(error, DmNotFoundError)):
             self._counters.errors += 1
         raise error
@@ -114,17 +116,30 @@ class Session:
     async def _call(self, request: _Request, make_reader: Callable[[str], Reader[T]]) -> T:
         logins = self._cookies.logins
         try:
-            return await self._send(request, make_reader)
+            answer = await self._send(request, make_reader)
         except SessionExpiredError as expired:
             await self._log_in_once(logins, expired)
+        else:
+            self._taken_again(request)
+            return answer
         try:
             answer = await self._send(request, make_reader)
         except SessionExpiredError as expired:
             refused = DmLoginError(f"{expired}; though the login was taken", expired.code)
             self._pause.refused(refused, asyncio.get_running_loop().time())
+            self._unanswered = request.what
             raise refused from None
         self._pause.taken()
         return answer
+
+    def _taken_again(self, request: _Request) -> None:
+        """End the pause when what DM refused, though a login was taken, is answered again without another one.
+
+        An answer to anything else says nothing: logins for an endpoint that always wants one would then never pause.
+        """
+        if request.what == self._unanswered:
+            self._unanswered = ""
+            self._pause.taken()
 
     async def _log_in_once(self, logins: int, expired: SessionExpiredError) -> None:
         """Log in, unless another request has done so since this one was sent."""

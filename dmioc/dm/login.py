@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import stat
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from dmioc.errors import DmLoginError, DmRefusedError
 
 _log = logging.getLogger(__name__)
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _LONGEST_FILE_BYTES = 4096
+_PASSWORDS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,23 @@ class Login:
 
 
 class LoginFile:
-    """The file with ``user|password`` in one line; it is read each time that a login is needed, and nothing is kept."""
+    """The file with ``user|password`` in one line; it is read each time that a login is needed.
+
+    The passwords that were read are kept for one purpose: to be taken out of what DM says (`secrets`).
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._passwords: deque[str] = deque(maxlen=_PASSWORDS_KEPT)
         self.warnings: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"LoginFile({str(self._path)!r})"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The passwords, as they are and as they go over the network: what must not be shown to people."""
+        return [form for password in self._passwords for form in (quote_plus(password), password)]
 
     def read(self) -> Login:
         """User and password as the file holds them now; blocks for as long as the file system needs.
@@ -51,6 +66,8 @@ class LoginFile:
             text = f"login file {str(self._path)!r} can be read by other users: chmod 600 it"
             self.warnings.append(text)
             _log.warning(text)
+        if password not in self._passwords:
+            self._passwords.append(password)
         return Login(user, password)
 
 

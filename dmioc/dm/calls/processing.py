@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dmioc.dm.rest.calls import Calls
-from dmioc.dm.rest.encoding import json_text
-from dmioc.dm.rest.mapping import full_job, job_summary_of, workflow_of
-from dmioc.dm.rest.readers import IgnoringReader, ObjectReader, RowsReader
-from dmioc.dm.rest.wire import JobRowRecord, WorkflowRecord, keys_of
+from dmioc.dm.calls.base import Calls
+from dmioc.dm.calls.values import json_text
+from dmioc.dm.readers.bodies import ObjectReader, RowsReader, json_reader
+from dmioc.dm.readers.mapping import full_job, job_summary_of, workflow_of
+from dmioc.dm.readers.wire import JobRowRecord, WorkflowRecord, keys_of
 from dmioc.model import Job, JobSummary, Workflow
 
 _EVERYTHING = "{}"  # a queryDict that leaves nothing out
@@ -36,13 +36,13 @@ class ProcessingCalls(Calls):
 
     async def stop_job(self, owner: str, job_id: str) -> None:
         """Ask DM to abort a job; DM may need time to do it."""
-        await self._call("stopProcessingJob", {"owner": owner, "id": job_id}, IgnoringReader)
+        await self._call("stopProcessingJob", {"owner": owner, "id": job_id}, json_reader)
 
     async def jobs(self, owner: str, skip: int, limit: int, with_workflow: bool) -> Sequence[JobSummary]:
         """A page of the owner's jobs in DM's order (oldest first where seen, not promised).
 
         Only the needed keys are asked for. ``with_workflow`` asks for the workflow's name too, which costs its whole
-        document for each row. Of two rows with one id the later stands.
+        document for each row. A row stands for each of DM's, also where two have one id: positions are counted by them.
         """
         keys = [key for key in keys_of(JobRowRecord) if with_workflow or key != _WORKFLOW_KEY]
         values = {
@@ -55,7 +55,7 @@ class ProcessingCalls(Calls):
         return await self._call(
             "listProcessingJobs",
             values,
-            lambda what: RowsReader(what, JobRowRecord, job_summary_of, lambda found: found.id),
+            lambda what: RowsReader(what, JobRowRecord, job_summary_of, id),
         )
 
     async def job(self, owner: str, job_id: str) -> Job:

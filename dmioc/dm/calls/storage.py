@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from dmioc.dm.rest.calls import Calls
-from dmioc.dm.rest.encoding import INVALID_ARGUMENT, json_text
-from dmioc.dm.rest.mapping import experiment_of, full_experiment
-from dmioc.dm.rest.readers import ObjectReader, RowsReader
-from dmioc.dm.rest.wire import ExperimentRecord
+from dmioc.dm.calls.base import Calls
+from dmioc.dm.calls.values import INVALID_ARGUMENT, json_text
+from dmioc.dm.readers.bodies import ObjectReader, RowsReader
+from dmioc.dm.readers.mapping import experiment_of, full_experiment
+from dmioc.dm.readers.wire import ExperimentRecord
 from dmioc.errors import DmRefusedError
 from dmioc.model import Experiment, NewExperiment
 
@@ -40,7 +40,7 @@ class StorageCalls(Calls):
         """
         content = {
             "name": new.name,
-            "stationName": self._settings.station,
+            "stationName": self.station,
             "typeName": new.type,
             "description": new.description,
             "startDate": dm_date("start date", new.start_date),

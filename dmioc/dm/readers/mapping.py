@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from dmioc.dm.rest.answers import one_line
-from dmioc.dm.rest.readers import decoded
-from dmioc.dm.rest.wire import (
+from dmioc.dm.readers.bodies import decoded
+from dmioc.dm.readers.refusals import one_line
+from dmioc.dm.readers.wire import (
     ExperimentRecord,
     JobRecord,
     JobRowRecord,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from dmioc.dm.rest.calls import Calls
-from dmioc.dm.rest.encoding import json_text
-from dmioc.dm.rest.readers import IgnoringReader, ObjectReader, decoded
-from dmioc.dm.rest.wire import DatasetRecord, FileCollectionRecord
+from dmioc.dm.calls.base import Calls
+from dmioc.dm.calls.values import json_text
+from dmioc.dm.readers.bodies import ObjectReader, decoded, json_reader
+from dmioc.dm.readers.wire import DatasetRecord, FileCollectionRecord
 from dmioc.errors import DmNotFoundError
 
 
@@ -19,7 +19,7 @@ class CatalogCalls(Calls):
         """Whether the catalog knows the file, by its path relative to the experiment's data directory."""
         values = {"name": experiment, "path": path}
         try:
-            await self._call("getExperimentFile", values, IgnoringReader, is_question=True)
+            await self._call("getExperimentFile", values, json_reader, is_question=True)
         except DmNotFoundError:
             return False
         return True

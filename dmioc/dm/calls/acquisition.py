@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from dmioc.dm.rest.calls import Calls
-from dmioc.dm.rest.encoding import json_text
-from dmioc.dm.rest.mapping import full_transfer, transfer_of
-from dmioc.dm.rest.readers import IgnoringReader, ObjectReader, RowsReader
-from dmioc.dm.rest.wire import TransferRecord
+from dmioc.dm.calls.base import Calls
+from dmioc.dm.calls.values import json_text
+from dmioc.dm.readers.bodies import ObjectReader, RowsReader, json_reader
+from dmioc.dm.readers.mapping import full_transfer, transfer_of
+from dmioc.dm.readers.wire import TransferRecord
 from dmioc.model import Transfer, TransferKind
 
 _STARTS = {TransferKind.DAQ: "startDaq", TransferKind.UPLOAD: "upload"}
@@ -38,9 +38,9 @@ class AcquisitionCalls(Calls):
         """Ask DM to stop a DAQ (by experiment and directory) or an upload (by id); DM may need time to do it."""
         if transfer.kind is TransferKind.DAQ:
             values = {"name": transfer.experiment, "dir": transfer.directory}
-            await self._call("stopDaq", values, IgnoringReader)
+            await self._call("stopDaq", values, json_reader)
         else:
-            await self._call("stopUpload", {"id": transfer.id}, IgnoringReader)
+            await self._call("stopUpload", {"id": transfer.id}, json_reader)
 
     async def transfers(self, kind: TransferKind) -> Sequence[Transfer]:
         """Every DAQ or upload that DM lists, running and finished."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dmioc.dm.rest.answers import excerpt
+from dmioc.dm.readers.refusals import excerpt
 
 # Everything up to the next bracket outside a string, or to a string that has no end yet. The quantifiers are
 # possessive: the text is read once, whatever is in it.

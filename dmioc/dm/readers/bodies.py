@@ -7,8 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from dmioc.dm.rest.answers import excerpt, mended, one_line, refusal_in_body
-from dmioc.dm.rest.splitter import ArraySplitter
+from dmioc.dm.readers.refusals import excerpt, mended, one_line, refusal_in_body
+from dmioc.dm.readers.splitter import ArraySplitter
 from dmioc.errors import DmAnswerError
 
 T = TypeVar("T")
@@ -125,8 +125,20 @@ class RowsReader(Generic[Row, T]):
         return list(self._rows.values())
 
 
+def json_reader(what: str) -> ObjectReader[None]:
+    """A reader of which nothing is needed but that it is JSON and no error: the shapes of assumed answers are unknown.
+
+    A page of a proxy is no answer, and neither is half of one: whoever takes it for one says Done and does not know.
+    """
+    return ObjectReader(what, _check_json)
+
+
+def _check_json(what: str, body: bytes) -> None:
+    decoded(what, body, msgspec.Raw)
+
+
 class IgnoringReader:
-    """Reads an answer of which nothing is needed but that it is no error: the shapes of assumed ones are unknown."""
+    """Reads an answer of which nothing is needed but that it is no error, as of a login: its body is not known at all."""
 
     _KEPT_BYTES = 65536
 

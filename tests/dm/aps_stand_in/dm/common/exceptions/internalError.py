@@ -1,0 +1,5 @@
+from dm.common.exceptions.dmException import DmException
+
+
+class InternalError(DmException):
+    CODE = 2
