@@ -17,6 +17,7 @@ from dmioc.config import BackendName
 from dmioc.errors import ConfigurationError, PrefixInUseError
 from dmioc.localdm.child import USERNAME, LocalDmChild
 from dmioc.model import Severity
+from dmioc.serve.resources import log_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     from dmioc.catalogue import Catalogue
     from dmioc.config import Settings
-    from dmioc.dm.rest import RestDm
+    from dmioc.dm.backend import Backend
     from dmioc.engine import Gateway
     from dmioc.serve.ca import CaServer, CaSettings
+    from dmioc.serve.pva import PvaSettings
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
@@ -75,6 +77,15 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    hung_up, had_terminal = asyncio.Event(), os.isatty(0)
+
+    def hang_up() -> None:
+        # A terminal that is closed sends the same signal as somebody who has changed the access file.
+        event = stop if had_terminal and not os.isatty(0) else hung_up
+        event.set()
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    loop.add_signal_handler(signal.SIGUSR1, log_resources)
     async with AsyncExitStack() as closing:
         closing.enter_context(_lock(settings.gateway.state_directory))
         child = _local_child(settings, environment)
@@ -92,6 +103,7 @@ async def _serve(
         if starting is not None and not await _unless_stopped(starting, stop):
             return
         gateway.start()
+        closing.push_async_callback(_end, asyncio.create_task(_reload_access(hung_up, gateway, settings)))
         for line in banner(settings, server.addresses, pva_addresses, child):
             announce(line)
         await stop.wait()
@@ -109,9 +121,19 @@ async def _unless_stopped(starting: asyncio.Task[None], stop: asyncio.Event) -> 
     return True
 
 
+async def _reload_access(hung_up: asyncio.Event, gateway: Gateway, settings: Settings) -> None:
+    """Load the access file anew at each SIGHUP, until cancelled."""
+    from dmioc.access import load_rules  # noqa: PLC0415 - heavy, imported by now
+
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await gateway.access.reload(lambda: load_rules(settings.access.file))
+
+
 def _import_the_rest() -> None:
     """Import what takes long, in a thread, so that the loop goes on."""
-    for name in ("dmioc.engine", "dmioc.dm.rest", "dmioc.serve.pva"):
+    for name in ("dmioc.engine", "dmioc.dm.backend", "dmioc.serve.pva", "dmioc.access"):
         importlib.import_module(name)
 
 
@@ -128,27 +150,32 @@ async def _serve_ca(
     # Heavy imports come late: the local DM already starts meanwhile, and the search waits beside the rest of them.
     from dmioc.serve.ca import CaServer, prefix_is_served  # noqa: PLC0415
 
-    ca_settings = _ca_settings(settings)
+    ca_settings = ca_settings_of(settings)
     prefix = settings.gateway.prefix
     searching = asyncio.create_task(prefix_is_served(f"{prefix}Heartbeat", ca_settings, _SEARCH_S))
     closing.push_async_callback(_end, searching)
     await asyncio.to_thread(_import_the_rest)
+    from dmioc.access import load_guards  # noqa: PLC0415
     from dmioc.engine import Gateway, SystemClock  # noqa: PLC0415
 
     if await searching:
         raise PrefixInUseError(
             f"prefix {prefix} is already served by another gateway: stop it or choose another prefix"
         )
-    dm = _dm(settings, child)
+    backend = _dm(settings, child)
+    dm = backend.dm
     closing.push_async_callback(dm.close)
+    directory = settings.gateway.state_directory
+    guards = await asyncio.to_thread(load_guards, settings.access, settings.audit, directory)
     gateway = Gateway(
-        catalogue, dm, SystemClock(), settings.gateway.state_directory, settings.gateway.jobs_listed, prefix=prefix
+        catalogue, dm, SystemClock(), directory, settings.gateway.jobs_listed, prefix=prefix, guards=guards
     )
     closing.push_async_callback(gateway.stop)
-    server = CaServer(gateway, prefix, ca_settings)
+    server = CaServer(gateway, prefix, ca_settings, gateway.access.rights)
+    gateway.access.changed.append(server.ask_rights_again)
     gateway.health.clients["CAClients"] = lambda: server.clients
     gateway.restore()
-    for warning in dm.warnings:
+    for warning in (*backend.warnings, *dm.warnings):
         gateway.messages.add("DM", warning, Severity.MINOR)
     closing.push_async_callback(server.stop)
     await server.start()
@@ -157,13 +184,9 @@ async def _serve_ca(
 
 async def _serve_pva(settings: Settings, gateway: Gateway, closing: AsyncExitStack) -> tuple[str, ...]:
     """Serve the engine over PVAccess too; answers the addresses."""
-    from dmioc.serve.pva import PvaServer, PvaSettings  # noqa: PLC0415 - heavy
+    from dmioc.serve.pva import PvaServer  # noqa: PLC0415 - heavy
 
-    pva = settings.pva
-    interfaces = pva.interfaces or (LOOPBACK,)
-    automatic = () if ANY in interfaces else interfaces
-    pva_settings = PvaSettings(interfaces, pva.port, pva.broadcast_port, pva.beacon_addresses or automatic)
-    server = PvaServer(gateway, settings.gateway.prefix, pva_settings)
+    server = PvaServer(gateway, settings.gateway.prefix, pva_settings_of(settings))
     gateway.health.slow_clients["PVAClients"] = lambda: server.clients
     closing.push_async_callback(server.stop)
     await server.start()
@@ -198,11 +221,17 @@ def _lock(directory: Path) -> IO[str]:
 
 
 def _local_child(settings: Settings, environment: Mapping[str, str]) -> LocalDmChild | None:
-    if settings.dm.backend is not BackendName.LOCAL:
-        return None
     local = settings.local
+    if settings.dm.backend is not BackendName.LOCAL:
+        if local.faults is not None:
+            raise ConfigurationError(
+                f"[local] faults = {str(local.faults)!r}: only the local DM makes faults; leave it out with [dm] backend"
+                f" {settings.dm.backend.value}"
+            )
+        return None
     directory = local.directory or settings.gateway.state_directory / "localdm"
-    return LocalDmChild(directory.absolute(), local.port_base, local.station, stage_environment(settings, environment))
+    variables = stage_environment(settings, environment)
+    return LocalDmChild(directory.absolute(), local.port_base, local.station, variables, faults=local.faults)
 
 
 def stage_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
@@ -224,7 +253,8 @@ def client_addresses(interfaces: Sequence[str]) -> tuple[str, ...]:
     return tuple(LOOPBACK if address == ANY else address for address in interfaces) or (LOOPBACK,)
 
 
-def _ca_settings(settings: Settings) -> CaSettings:
+def ca_settings_of(settings: Settings) -> CaSettings:
+    """Where Channel Access is served."""
     from dmioc.serve.ca import CaSettings  # noqa: PLC0415 - heavy
 
     interfaces = settings.ca.interfaces or (LOOPBACK,)
@@ -233,40 +263,23 @@ def _ca_settings(settings: Settings) -> CaSettings:
     )
 
 
-def _dm(settings: Settings, child: LocalDmChild | None) -> RestDm:
-    from dmioc.dm.rest import RestDm, RestSettings  # noqa: PLC0415 - heavy
+def pva_settings_of(settings: Settings) -> PvaSettings:
+    """Where PVAccess is served."""
+    from dmioc.serve.pva import PvaSettings  # noqa: PLC0415 - heavy
 
-    dm = settings.dm
-    if dm.backend is BackendName.APS:
-        raise ConfigurationError(
-            '[dm] backend = "aps-dm-api" is not part of this version: "rest" speaks the same protocol'
-        )
-    if child is not None:
-        urls = {service.lower(): url for service, url in child.urls.items()}
-        station, login_file, owner = child.station, child.login_file, USERNAME
-    else:
-        urls = {"ds": dm.ds_url, "daq": dm.daq_url, "proc": dm.proc_url, "cat": dm.cat_url}
-        if dm.login_file is None:
-            raise ConfigurationError("[dm] login_file (or DM_LOGIN_FILE) is needed to log in to DM")
-        station, login_file, owner = dm.station, dm.login_file, dm.owner
-    return RestDm(
-        RestSettings(
-            ds_url=urls["ds"],
-            daq_url=urls["daq"],
-            proc_url=urls["proc"],
-            cat_url=urls["cat"],
-            station=station,
-            login_file=login_file,
-            owner=owner,
-            ca_file=dm.ca_file,
-            fingerprint=dm.fingerprint,
-            verify=dm.verify,
-            connect_timeout_s=dm.connect_timeout_s,
-            deadline_s=dm.deadline_s,
-            endpoints=dm.endpoints,
-            backend_name="local" if child is not None else "rest",
-        )
-    )
+    pva = settings.pva
+    interfaces = pva.interfaces or (LOOPBACK,)
+    automatic = () if ANY in interfaces else interfaces
+    return PvaSettings(interfaces, pva.port, pva.broadcast_port, pva.beacon_addresses or automatic)
+
+
+def _dm(settings: Settings, child: LocalDmChild | None) -> Backend:
+    from dmioc.dm.backend import LocalDm, make_backend  # noqa: PLC0415 - heavy
+
+    local = LocalDm(child.urls, child.station, child.login_file, USERNAME) if child is not None else None
+    backend = make_backend(settings.dm, local)
+    _LOG.info("DM is reached by %s (%s)", backend.dm.name, backend.reason)
+    return backend
 
 
 def banner(
@@ -276,7 +289,7 @@ def banner(
     prefix = settings.gateway.prefix
     local = f"local DM in {child.directory}" if child else f"DM station {settings.dm.station}"
     # Clients search at the UDP port; the TCP port they are then told may be another one.
-    server_port = _ca_settings(settings).server_port()
+    server_port = ca_settings_of(settings).server_port()
     port = f" EPICS_CA_SERVER_PORT={server_port}" if server_port != DEFAULT_PORT else ""
     return [
         f"dmioc serves {prefix}* over Channel Access at {' '.join(ca_addresses)}"

@@ -1,4 +1,4 @@
-"""The command line: ``dmioc run | localdm | pvs | render | config``."""
+"""The command line: ``dmioc run | localdm | pvs | render | config | check``."""
 
 from __future__ import annotations
 
@@ -70,6 +70,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser)
     parser.add_argument("--state", metavar="DIR", type=Path, help="where setpoints and the local DM are kept")
     parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR")
+    parser.add_argument(
+        "--faults",
+        metavar="FILE",
+        type=Path,
+        help="faults that the local DM makes, for tests: see dmioc localdm --help",
+    )
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +90,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         ("gateway", "prefix"): options.prefix,
         ("gateway", "state_directory"): getattr(options, "state", None),
         ("gateway", "log_level"): getattr(options, "log_level", None),
+        ("local", "faults"): getattr(options, "faults", None),
     }
     return load_settings(options.config, os.environ, overrides)
 
@@ -110,6 +117,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _localdm_arguments(parser: argparse.ArgumentParser) -> None:
+    from dmioc.localdm.faults.kinds import fault_help  # noqa: PLC0415 - light, and not needed by clients of dmioc
+
+    parser.epilog = fault_help()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--faults", metavar="FILE", type=Path, help="misbehave as the file tells, for tests: see below")
     parser.add_argument(
         "--dir", metavar="DIR", type=Path, default=Path("dmioc-state/localdm"), help="records and storage (%(default)s)"
     )
@@ -140,8 +152,9 @@ def _localdm(options: argparse.Namespace) -> int:
     from dmioc.localdm.service import serve  # noqa: PLC0415 - heavy
 
     _log_to_stderr("INFO")
-    directory = options.dir.absolute()
-    return serve(LocalDmSettings(directory, port_base=options.port_base, station=options.station), _say)
+    directory, faults = options.dir.absolute(), options.faults
+    settings = LocalDmSettings(directory, port_base=options.port_base, station=options.station, faults=faults)
+    return serve(settings, _say)
 
 
 def _pvs_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +188,53 @@ def _render(options: argparse.Namespace) -> int:
     return 0
 
 
+_CHECK_EPILOG = """Ends with 0, or with 1 if anything is a FAIL. Nothing is changed: no file is written, and DM is only asked.
+
+examples:
+  dmioc check                                 with the settings and the environment of this shell
+  dmioc check --config /etc/dmioc/25idc.toml
+  dmioc check --config dmioc.toml --json | jq '.findings[] | select(.result != "OK")'
+  dmioc check --access operator ws7.xray.aps.anl.gov 25IDC:DM:DAQ1:Start
+"""
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_settings(parser)
+    parser.epilog = _CHECK_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--state", metavar="DIR", type=Path, help="where setpoints and the local DM are kept")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--access",
+        nargs=3,
+        metavar=("USER", "HOST", "PV"),
+        help="only tell whether this user at this host may put to this PV, and by which rule; ends with 1 if not",
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    if options.access:
+        return _check_access(options)
+    from dmioc.check import check_station  # noqa: PLC0415 - heavy
+
+    settings = _settings(options)
+    _log_to_stderr("ERROR")
+    report = check_station(settings, os.environ, options.config)
+    print(report.as_json() if options.json else report.table(), end="")
+    return 1 if report.has_failed else 0
+
+
+def _check_access(options: argparse.Namespace) -> int:
+    from dmioc.access import explained, load_rules, question_about  # noqa: PLC0415 - heavy
+    from dmioc.app import catalogue_of  # noqa: PLC0415
+
+    settings = _settings(options)
+    question = question_about(catalogue_of(settings), settings.gateway.prefix, *options.access)
+    is_allowed, lines = explained(load_rules(settings.access.file), question)
+    print("\n".join(lines))
+    return 0 if is_allowed else 1
+
+
 def _config_arguments(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser)
     parser.add_argument("--schema", action="store_true", help="print the JSON schema of the settings file instead")
@@ -201,5 +261,11 @@ _COMMANDS = (
     ("localdm", "serve the small DM alone", _localdm, _localdm_arguments),
     ("pvs", "list the PVs", _pvs, _pvs_arguments),
     ("render", "write the files that are made from the catalogue", _render, _render_arguments),
+    (
+        "check",
+        "look at everything a gateway needs, or explain a decision of the access rules",
+        _check,
+        _check_arguments,
+    ),
     ("config", "print the settings in force", _config, _config_arguments),
 )

@@ -6,6 +6,7 @@ DmiocError
 │   └── PortInUseError       ... or the port that was set (a ConfigurationError too: another port is the other remedy)
 ├── StateFileError           a file under the state directory cannot be used: it is kept and named
 ├── RefusedError             the caller asked for what cannot be done: nothing was changed
+│   └── DeniedError          ... or the access rules do not let this caller do it
 ├── CommandFailedError       a command was carried out and did not succeed, or its end is not known
 │   ├── InterruptedCommandError  ... because the gateway stopped or was started anew in the middle
 │   └── JobFailedError       ... because the job, DAQ, upload or stream it waited for did not end as Done
@@ -45,6 +46,10 @@ class RefusedError(DmiocError):
     """A put or a command cannot be done as asked; nothing was changed by it."""
 
 
+class DeniedError(RefusedError):
+    """The access rules do not let this user at this host put to this PV; the text names all of them and the rule."""
+
+
 class CommandFailedError(DmiocError):
     """A command was taken and did not end well: the object failed, a wait ended, or DM fell silent in the middle."""
 
@@ -76,7 +81,12 @@ class WaitTimeoutError(DmiocError, TimeoutError):
 
 
 class DmError(DmiocError):
-    """DM did not do what was asked of it."""
+    """DM did not do what was asked of it, or did not say that it did."""
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether DM may have done all the same what it was asked to do."""
+        return True
 
 
 class DmUnreachableError(DmError):
@@ -89,6 +99,11 @@ class DmUnreachableError(DmError):
     def __init__(self, message: str, request_sent: bool = True) -> None:
         super().__init__(message)
         self.request_sent = request_sent
+
+    @property
+    def may_be_done(self) -> bool:
+        """Not if DM never got the request."""
+        return self.request_sent
 
 
 class DmAnswerError(DmError):
@@ -105,6 +120,15 @@ class DmRefusedError(DmError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+    @property
+    def may_be_done(self) -> bool:
+        """Only if DM failed on the request, rather than refused it."""
+        return self.code in _FAILURES
+
+
+_FAILURES = frozenset({2, 3, 7, 9, 22})
+"""InternalError, CommunicationError, DbError, TimeoutError and the task time-out (``dm-protocol.md §2.3``)."""
 
 
 class DmNotFoundError(DmRefusedError):

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 from epics_environment import client_environment, server_environment
+from gateway_resources import Held, check_for_leaks, held_by
 from waiting import wait_until
 
 START_TIMEOUT_S = 20.0
@@ -28,6 +29,8 @@ class GatewayProcess:
     ``process`` is the gateway itself; the local DM it starts is found as its child.
     """
 
+    launcher: tuple[str, ...] = ("-m", "dmioc")
+
     def __init__(self, state: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
         self.state = state
         self.prefix = f"T{secrets.token_hex(3)}:"
@@ -36,22 +39,28 @@ class GatewayProcess:
         self.log_path = state.with_name(state.name + ".log")
         self.process: subprocess.Popen[str]
         self.lines: list[str] = []
+        self._at_start: tuple[int, Held] | None = None
 
     def start(self) -> GatewayProcess:
         """Start it and return when it says that it serves."""
         self.launch()
         wait_until(self._serves, START_TIMEOUT_S, what="dmioc run says that it serves")
+        self._at_start = (self.process.pid, held_by(self))
         return self
 
-    def launch(self) -> None:
+    def check_for_leaks(self) -> None:
+        """Fails when it holds more files, threads, tasks or native objects than when it had started; not if it has ended."""
+        if self._at_start is not None and self._at_start[0] == self.process.pid and self.process.poll() is None:
+            check_for_leaks(self, self._at_start[1])
+
+    def launch(self, stdin: int = subprocess.DEVNULL) -> None:
         """Start it and wait for nothing."""
         self.lines = []
         with self.log_path.open("a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-m",
-                    "dmioc",
+                    *self.launcher,
                     "run",
                     "--state",
                     str(self.state),
@@ -60,7 +69,7 @@ class GatewayProcess:
                     *self.arguments,
                 ],
                 env=os.environ | client_environment() | server_environment() | self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -119,10 +128,11 @@ def _localdms_of(state: Path) -> Iterator[psutil.Process]:
 def running_gateway(
     state: Path, *arguments: str, environment: dict[str, str] | None = None
 ) -> Iterator[GatewayProcess]:
-    """A gateway for the time of a test or a module."""
+    """A gateway for the time of a test or a module, which must hold no more at its end than when it had started."""
     gateway = GatewayProcess(state, *arguments, environment=environment)
     try:
         yield gateway.start()
+        gateway.check_for_leaks()
     finally:
         gateway.end()
 

@@ -2,6 +2,7 @@
 
 Each file is one line of JSON and an end mark; it is written whole under a temporary name, synced and renamed. The second
 file is only written when the first is whole, and the other way round, so that one of the two is always good (autosave's rule).
+What changed after the newest good one is in the change log (`dmioc.engine.change_log`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from dmioc.engine.change_log import Saved, changes_since
 from dmioc.errors import StateFileError
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 NAMES = ("autosave.sav", "autosave.savB")
 VERSION = 1
 END_MARK = "<END>"
-
-Saved = int | float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def save(directory: Path, state: SavedState, number: int) -> None:
 
 
 def load(directory: Path) -> Loaded:
-    """The newest good state of the two files; an empty one when there is none.
+    """The newest good state of the two files with the changes since; an empty one when there is none.
 
     A file that is cut, not JSON, of a newer version or unreadable is renamed to ``<name>.bad`` and named in the complaints.
     """
@@ -76,7 +76,10 @@ def load(directory: Path) -> Loaded:
             complaints.append(f"{path} is not used: {error}{_keep(path)}")
     found.sort(key=lambda pair: pair[0])
     number, state = found[-1] if found else (0, SavedState())
-    return Loaded(state, number, tuple(complaints))
+    changes, more_complaints = changes_since(directory, number)
+    for change in changes:
+        state = SavedState({**state.setpoints, **change.setpoints}, {**state.held, **change.held})
+    return Loaded(state, number, (*complaints, *more_complaints))
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dmioc.engine.roots import ANYWHERE, Roots
+
 if TYPE_CHECKING:
     from dmioc.catalogue import Catalogue
     from dmioc.engine.commands import Commands
@@ -27,3 +29,4 @@ class Core:
     messages: Messages
     commands: Commands
     journal: Journal
+    roots: Roots = ANYWHERE

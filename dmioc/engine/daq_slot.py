@@ -7,15 +7,19 @@ import logging
 import posixpath
 from typing import TYPE_CHECKING
 
-from dmioc.engine.commands import Command
+import msgspec
+
+from dmioc.engine.commands import Command, Orders
 from dmioc.engine.objects import path_setpoint
-from dmioc.engine.transfer_slot import TransferSlot
-from dmioc.errors import CommandFailedError, DmRefusedError, DmUnreachableError, RefusedError
+from dmioc.engine.roots import start_daq
+from dmioc.engine.transfer_slot import TransferOrder, TransferSlot
+from dmioc.errors import CommandFailedError, DmError, DmUnreachableError, RefusedError
 from dmioc.model import Service, TransferKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dmioc.engine.commands import Order
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
     from dmioc.engine.ports import DmBackend
@@ -30,31 +34,51 @@ class DaqSlot(TransferSlot):
     def __init__(self, core: Core, group: str, experiment: ExperimentInUse, wake: Callable[[], None]) -> None:
         super().__init__(core, group, TransferKind.DAQ, experiment, wake)
         core.commands.register(
-            Command(f"{group}Start", self.start),
-            Command(f"{group}Stop", self.stop),
+            Command(f"{group}Start", Orders(self._order, self.start)),
+            Command(f"{group}Stop", Orders(dict, self.stop)),
             Command(f"{group}Wait", self.wait),
         )
 
-    async def start(self) -> str:
-        """Command Start: attach to the active DAQ of the same experiment and directory, else start one."""
+    def _order(self) -> Order:
+        directory = path_setpoint(self.core.store, f"{self.group}DataDirectory", "the directory to watch")
+        return msgspec.to_builtins(TransferOrder(self.experiment.name, directory, self.options()))
+
+    async def start(self, order: Order, is_again: bool) -> str:
+        """Command Start: attach to the active DAQ of the same experiment and directory, else start one.
+
+        That holds for a start that is carried out again too: the DAQ that it started then is the active one.
+        """
         async with self.lock:
-            directory = path_setpoint(self.core.store, f"{self.group}DataDirectory", "the directory to watch")
-            options = self.options({})
-            experiment = await self.experiment.confirmed()
+            asked = msgspec.convert(order, TransferOrder)
+            directory = asked.path
+            if is_again:
+                # What the slot held before may have ended.
+                await self.poll()
+            experiment = await self.experiment.confirmed(asked.experiment)
             active = await active_daq(self.core.dm, experiment, directory)
             if active is None:
                 self.refuse_if_active()
                 try:
-                    daq = await self.core.dm.start_daq(experiment, directory, options)
-                except DmRefusedError:
-                    # Another slot or client may have started it since DM was asked.
-                    active = await active_daq(self.core.dm, experiment, directory)
-                    if active is None:
-                        raise
+                    daq = await start_daq(self.core, experiment, directory, asked.options)
+                except DmError as error:
+                    active = await self._active_after(error, experiment, directory)
                 else:
                     self.hold(daq, attached=False)
                     return f"DAQ {daq.id} of {experiment} watches {directory}"
             return self._attach(active)
+
+    async def _active_after(self, error: DmError, experiment: str, directory: str) -> Transfer:
+        """The active DAQ after a start that DM did not say yes to; raises the error of the start if there is none.
+
+        Another slot or client may have started it since DM was asked, or DM started it and its answer was lost.
+        """
+        try:
+            active = await active_daq(self.core.dm, experiment, directory)
+        except DmError:
+            raise error from None
+        if active is None:
+            raise error
+        return active
 
     def _attach(self, daq: Transfer) -> str:
         if self.transfer is None or self.transfer.id != daq.id:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dmioc.engine.commands import Command
+import msgspec
+
+from dmioc.engine.commands import Command, Orders
 from dmioc.engine.polling import Poller
 from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.puts import CommandState, Outcome
@@ -19,6 +21,7 @@ from dmioc.model import Experiment, NewExperiment, Service
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dmioc.engine.commands import Order
     from dmioc.engine.core import Core
 
 GROUP = "EXP:"
@@ -101,7 +104,7 @@ class ExperimentInUse:
         self._poller = Poller("experiment", ds, core.store, self._poll, self._idle_period_s)
         self._list_poller = Poller("experiments", ds, core.store, self._poll_list, self._idle_period_s)
         self._files_poller = Poller("file count", cat, core.store, self._poll_files, self._idle_period_s)
-        core.commands.register(Command("EXP:New:Create", self.create))
+        core.commands.register(Command("EXP:New:Create", Orders(self._order, self.create)))
         self._publish()
 
     @property
@@ -147,15 +150,14 @@ class ExperimentInUse:
             raise RefusedError(f"{INDEX} takes a row of EXP:List ({rows}), not {index}")
         return self.experiments[index].name
 
-    async def confirmed(self) -> str:
-        """Name of the experiment in use, known to DM; DM is asked when that is not sure.
+    async def confirmed(self, name: str) -> str:
+        """The name, which is that of the experiment in use or was when it was asked for; DM is asked when it may not know it.
 
-        Raises `RefusedError` when there is none or DM does not know it, and `DmError`.
+        Raises `RefusedError` when it is empty or DM does not know it, and `DmError`.
         """
-        name = self.name
         if not name:
             raise RefusedError("EXP:Name is empty: put the name of the experiment first")
-        if self._state != "Loaded" or not self._core.links[Service.DS].answers:
+        if name != self.name or self._state != "Loaded" or not self._core.links[Service.DS].answers:
             try:
                 self._take(name, await self._core.dm.experiment(name))
             except DmRefusedError as error:
@@ -212,16 +214,28 @@ class ExperimentInUse:
         view = experiment_view(self._state, self._experiment, self._file_count)
         publish_view(self._core.store, self._pvs, view, Shown(from_dm=bool(self.name), alarms={}))
 
-    async def create(self) -> str:
+    def _order(self) -> Order:
+        return {"in_use": self.name, **{field: self._core.store.text(name) for field, name in _NEW_NAMES.items()}}
+
+    async def create(self, order: Order, is_again: bool) -> str:
         """Command New:Create: create the experiment that New:* describes, then select it."""
         store = self._core.store
-        new = NewExperiment(**{field: store.text(name) for field, name in _NEW_NAMES.items()})
-        experiment = await create_experiment(self._core, new, _NEW_NAMES)
+        done = "created"
+        try:
+            experiment = await create_experiment(self._core, msgspec.convert(order, NewExperiment), _NEW_NAMES)
+        except RefusedError:
+            if not is_again:
+                raise
+            # DM may have created it before the gateway ended: then it is there.
+            experiment, done = await self._core.dm.experiment(str(order["name"])), "DM has"
+        if is_again and self.name != order["in_use"]:
+            # Somebody has selected another one since.
+            return f"{done} {experiment.name} (id {experiment.id}); {self.name} was selected since"
         store.set(NAME, experiment.name)
         self._changed_name()
         store.commit()
         await asyncio.gather(self._poller.now(_ANSWER_TIMEOUT_S), self._list_poller.now(_ANSWER_TIMEOUT_S))
-        return f"created {experiment.name} (id {experiment.id}) and selected it"
+        return f"{done} {experiment.name} (id {experiment.id}) and selected it"
 
 
 async def create_experiment(core: Core, new: NewExperiment, names: Mapping[str, str]) -> Experiment:
@@ -243,6 +257,8 @@ async def create_experiment(core: Core, new: NewExperiment, names: Mapping[str, 
     try:
         return await core.dm.create_experiment(replace(new, start_date=start_date, end_date=end_date))
     except DmRefusedError as error:
+        if error.may_be_done:
+            raise
         raise RefusedError(f"DM did not create {new.name}: {error}") from error
 
 

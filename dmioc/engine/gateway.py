@@ -9,6 +9,7 @@ from dmioc.catalogue import Kind, coerce
 from dmioc.engine.commands import Command, Commands
 from dmioc.engine.core import Core
 from dmioc.engine.daq_slot import DaqSlot
+from dmioc.engine.entrance import UNGUARDED, Entrance, Guards, Takers
 from dmioc.engine.experiment import INDEX, NAME, ExperimentInUse
 from dmioc.engine.health import Health
 from dmioc.engine.jobs import JobBoard
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue, Raw
+    from dmioc.engine.access import AccessControl
     from dmioc.engine.ports import Clock, DmBackend, Sink, StructureSink
     from dmioc.engine.puts import Origin, RpcAnswer, Snapshot
     from dmioc.engine.readings import Value
 
 JOURNAL = "journal.sqlite"
 _REFRESH_TIMEOUT_S = 60.0
+_LOOK_AGAIN_S = 0.05
 _PERIODS = frozenset({"PollPeriod", "IdlePollPeriod"})
 
 Slot = DaqSlot | UploadSlot | WorkflowSlot | StreamSlot
@@ -54,18 +57,28 @@ class Gateway:
         directory: where autosave and journal are kept; must exist.
         jobs_listed: how many of the newest jobs are kept for ``JOB:List``.
         prefix: before every PV's name, for workflows that are told the names of PVs.
+        guards: who may put, what transfers may read, and where puts are put on record.
 
     Raises `StateFileError` when the journal cannot be opened. To be made inside the running loop.
     """
 
     def __init__(
-        self, catalogue: Catalogue, dm: DmBackend, clock: Clock, directory: Path, jobs_listed: int, *, prefix: str = ""
+        self,
+        catalogue: Catalogue,
+        dm: DmBackend,
+        clock: Clock,
+        directory: Path,
+        jobs_listed: int,
+        *,
+        prefix: str = "",
+        guards: Guards = UNGUARDED,
     ) -> None:
         store = Store(catalogue, clock)
         messages = Messages(catalogue, store, clock)
         journal = Journal(directory / JOURNAL)
         commands = Commands(catalogue, store, clock, messages, journal)
-        self._core = Core(catalogue, store, clock, dm, Links(store, clock, messages), messages, commands, journal)
+        links = Links(store, clock, messages)
+        self._core = Core(catalogue, store, clock, dm, links, messages, commands, journal, guards.roots)
         self.experiment = ExperimentInUse(self._core)
         self.jobs = JobBoard(self._core, jobs_listed, lambda: any(slot.is_active for slot in self._workflow_slots))
         self.boards = tuple(TransferBoard(self._core, kind) for kind in TransferKind)
@@ -92,7 +105,11 @@ class Gateway:
             StreamSlot(self._core, group, self.jobs, self._workflow_slots, prefix=prefix, save=save)
             for group in self._groups("STR")
         )
-        self._queries = Queries(self._core, self.experiment, self.jobs, self.boards, prefix)
+        self._queries = Queries(
+            self._core, self.experiment, self.jobs, self.boards, self._workflow_slots, prefix=prefix
+        )
+        takers = Takers(self._put, self._put_structure, self._queries.call)
+        self._entrance = Entrance(self._core, guards, takers, prefix)
         self._tasks: list[asyncio.Task[None]] = []
         commands.register(Command("Refresh", self._refresh))
 
@@ -162,12 +179,17 @@ class Gateway:
         self.experiment.restored()
         for slot in self._slots:
             slot.restore(held.get(slot.group, {}))
-        for entry in self._core.journal.unfinished(self._core.clock.now_s()):
-            text = "was interrupted: the gateway ended before it did"
-            self._core.messages.add(entry.command, text, Severity.MINOR)
-            if entry.command in self._core.commands.names:
-                self._core.commands.publish_outcome(entry.command, Outcome(CommandState.INTERRUPTED, text))
+        for entry in self._core.journal.unfinished():
+            self._core.commands.restored(entry, self._dm_answers)
         self._core.store.commit()
+        self._core.store.add_sink(self._saver)
+
+    async def _dm_answers(self) -> None:
+        """Return when every service of DM answers, at the latest after ``LostAfter``."""
+        clock, store = self._core.clock, self._core.store
+        deadline_s = clock.monotonic_s() + store.number("LostAfter")
+        while store.label("State") != "Connected" and clock.monotonic_s() < deadline_s:
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def start(self) -> None:
         """Start to poll, to beat and to save."""
@@ -177,6 +199,7 @@ class Gateway:
             self._tasks.append(asyncio.create_task(slot.run(), name=f"deadlines {slot.group}"))
         self._tasks.append(asyncio.create_task(self._beat(), name="beat"))
         self._tasks.append(asyncio.create_task(self._saver.run(), name="autosave"))
+        self._tasks.append(asyncio.create_task(self._entrance.audit.run(), name="audit"))
 
     async def stop(self) -> None:
         """End commands as Interrupted, stop polling, save, and close the journal."""
@@ -185,7 +208,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._saver.save_if_changed()
+        await self._saver.stop()
+        await self._entrance.audit.stop()
         self._core.store.commit()
         self._core.journal.close()
 
@@ -209,24 +233,26 @@ class Gateway:
 
     def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
         """Take a put; see `dmioc.engine.puts.Puttable.put`."""
-        try:
-            return self._put(name, raw, origin)
-        except RefusedError as error:
-            outcome = Outcome(CommandState.REFUSED, str(error))
-            self._core.messages.add(name, f"refused for {origin}: {error}", Severity.MINOR)
-            self._core.commands.show_refusal(name, outcome)
-            self._core.store.commit()
-            return _ended(outcome)
+        return self._entrance.put(name, raw, origin)
 
     def put_structure(self, name: str, fields: Mapping[str, object], origin: Origin) -> asyncio.Future[Outcome]:
         """Take a put to a structure; see `dmioc.engine.puts.Puttable.put_structure`."""
+        return self._entrance.put_structure(name, fields, origin)
+
+    def refused(self, name: str, raw: object, origin: Origin, reason: str) -> str:
+        """Take note of a put that a server did not take; see `dmioc.engine.puts.Puttable.refused`."""
+        return self._entrance.refused(name, raw, origin, reason)
+
+    @property
+    def access(self) -> AccessControl:
+        """The rules in force: who may read and write."""
+        return self._entrance.access
+
+    def _put_structure(self, name: str, fields: Mapping[str, object], origin: Origin) -> asyncio.Future[Outcome]:
         slot = next((slot for slot in self._stream_slots if slot.report_name == name), None)
         if slot is None:
-            return _ended(Outcome(CommandState.REFUSED, f"{name} is read-only"))
-        try:
-            changed = slot.put_report(fields, origin)
-        except RefusedError as error:
-            return _ended(Outcome(CommandState.REFUSED, str(error)))
+            raise RefusedError(f"{name} is read-only")
+        changed = slot.put_report(fields, origin)
         return asyncio.ensure_future(self._saved()) if changed else _ended(Outcome(CommandState.OK))
 
     async def _saved(self) -> Outcome:
@@ -236,7 +262,7 @@ class Gateway:
 
     async def call(self, method: str, arguments: Mapping[str, object], origin: Origin) -> RpcAnswer:
         """Answer a query by name; see `dmioc.engine.puts.Puttable.call`."""
-        return await self._queries.call(method, arguments, origin)
+        return await self._entrance.call(method, arguments, origin)
 
     def _put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:
         pv = self.catalogue[name]
@@ -273,7 +299,8 @@ class Gateway:
     def _select_row(self, value: Value) -> asyncio.Future[Outcome]:
         if not isinstance(value, int):
             raise RefusedError(f"{INDEX} takes a row number, not {value!r}")
-        self._core.store.set(NAME, self.experiment.row_name(value))
+        # A name that does not fit is refused: cut, it would be another experiment's.
+        self._core.store.set(NAME, coerce(self.catalogue[NAME], self.experiment.row_name(value)))
         self._set(INDEX, value)
         return asyncio.ensure_future(self.experiment.put_name())
 

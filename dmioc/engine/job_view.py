@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue.workflows import OUTPUT_BYTES, REPORT_BYTES
-from dmioc.engine.projection import fit, iso8601, last_bytes
+from dmioc.engine.projection import ShownTimes, fit, iso8601, last_bytes
 from dmioc.engine.readings import Alarm
 from dmioc.model import Job, Severity, StageRun, Status
 
@@ -19,7 +19,7 @@ _NO_RUN = StageRun("")
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class JobView(ShownTimes):
     """What the readbacks of a workflow slot show; the attributes are the sources that the catalogue names."""
 
     status: Status = Status.IDLE
@@ -34,13 +34,7 @@ class JobView:
     stage_count: int = 0
     percent: float = 0.0
     submit_time: str = ""
-    start_time: str = ""
-    end_time: str = ""
     submit_time_s: float = 0.0
-    start_time_s: float = 0.0
-    end_time_s: float = 0.0
-    event_time_s: float = 0.0
-    run_time_s: float = 0.0
     exit_status: int = -1
     command: str = ""
     std_out: str = ""
@@ -110,8 +104,6 @@ def job_view(job: Job, *, attached: bool, report: str, now_s: float, still: bool
         stage_count=count,
         percent=round(100.0 * stages_done(job) / count, 1) if count else 0.0,
         submit_time=iso8601(summary.submit_time_s),
-        start_time=iso8601(summary.start_time_s),
-        end_time=iso8601(summary.end_time_s),
         submit_time_s=summary.submit_time_s,
         start_time_s=summary.start_time_s,
         end_time_s=summary.end_time_s,

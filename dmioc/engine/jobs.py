@@ -55,6 +55,7 @@ class JobBoard:
         self._jobs: dict[str, JobSummary] = {}
         self._position: dict[str, int] = {}
         self._length = 0
+        self._longest_page = 1
         self._had_active = False
         self._lock = asyncio.Lock()
         self._rounds_begun = 0
@@ -92,6 +93,10 @@ class JobBoard:
             self._jobs.values(), key=lambda job: (job.submit_time_s or job.start_time_s, job.id), reverse=True
         )
         return jobs[: self._kept]
+
+    def known(self, job_id: str) -> JobSummary | None:
+        """What was last learned of a job of the owner; None for one that is not among those kept."""
+        return self._jobs.get(job_id)
 
     def find_request(self, request_id: str) -> JobSummary | None:
         """The job that carries a request id, among those known."""
@@ -154,14 +159,16 @@ class JobBoard:
                 self._position[job.id] = position
                 seen.add(job.id)
             first += len(page)
-            if len(page) < PAGE:
+            # DM may give fewer rows than it is asked for: only a page that is shorter than another one is surely the last.
+            if len(page) < self._longest_page:
                 self._length = first
                 return seen
+            self._longest_page = len(page)
 
     def _fits(self, page: Sequence[JobSummary], first: int) -> bool:
         """Whether the known part of the list is where it was: a list that was cut, moved or turned round is not."""
         known = page[: max(self._length - first, 0)]
-        if len(known) < min(self._length - first, PAGE):
+        if len(known) < min(self._length - first, self._longest_page):
             return False
         return all(self._position.get(job.id) == position for position, job in enumerate(known, start=first))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dmioc.engine.projection import fit, iso8601
+from dmioc.engine.tables import columns_of
 from dmioc.model import Severity
 
 if TYPE_CHECKING:
@@ -54,3 +55,4 @@ class Messages:
         self._store.set(
             "Message", fit(f"{iso8601(message.time_s)} {source}: {line}", self._length), time_s=message.time_s
         )
+        self._store.set_table(self._table.name, columns_of(self._table, self.kept))

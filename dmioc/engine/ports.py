@@ -6,12 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dmioc.engine.readings import Reading, StructureReading, TableReading
 from dmioc.model import Experiment, Job, JobSummary, NewExperiment, Service, Transfer, TransferKind, Workflow
+from dmioc.model.record import RecordKind
 
-__all__ = ["Clock", "DmBackend", "Service", "Sink", "StructureSink"]
+__all__ = [
+    "AccessDecision",
+    "AccessRequest",
+    "AccessRules",
+    "AuditWriter",
+    "Clock",
+    "DmBackend",
+    "Service",
+    "Sink",
+    "StructureSink",
+]
 
 
 class DmBackend(Protocol):
@@ -94,7 +106,8 @@ class DmBackend(Protocol):
     async def jobs(self, owner: str, skip: int, limit: int, with_workflow: bool) -> Sequence[JobSummary]:
         """A page of the owner's jobs in DM's order (oldest first where seen, not promised).
 
-        ``with_workflow`` asks for the workflow's name too, which costs its whole document for each row.
+        ``with_workflow`` asks for the workflow's name too, which costs its whole document for each row. DM may give fewer rows
+        than ``limit`` though there are more.
         """
         ...
 
@@ -112,6 +125,23 @@ class DmBackend(Protocol):
 
     async def add_dataset(self, experiment: str, dataset: str, content: Mapping[str, object]) -> str:
         """Add a dataset to the catalog and answer its id; raises `DmExistsError` for a name in use."""
+        ...
+
+    async def record(
+        self, kind: RecordKind, name: str, *, owner: str = "", experiment: str = ""
+    ) -> Mapping[str, object]:
+        """DM's own record of one object, by name, id or (a file) path; raises `DmNotFoundError`.
+
+        ``owner`` is needed for workflows and jobs, ``experiment`` for files.
+        """
+        ...
+
+    async def records(self, kind: RecordKind, *, owner: str = "") -> Sequence[Mapping[str, object]]:
+        """DM's own records of every experiment, DAQ or upload of the station, or workflow of an owner."""
+        ...
+
+    async def file_ready(self, experiment: str, path: str) -> bool:
+        """Whether DM calls a stored file ready for processing; False while there is none."""
         ...
 
     async def close(self) -> None:
@@ -148,4 +178,52 @@ class StructureSink(Protocol):
 
     def publish_structures(self, revision: int, structures: Mapping[str, StructureReading]) -> None:
         """Take the structures that changed, likewise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """A put, or a command by name (``is_rpc``), that a client wants to make.
+
+    Attributes:
+        asg: access security group of what is put to.
+        user: as the client claims.
+        host: address that it is connected from.
+    """
+
+    asg: str
+    user: str
+    host: str
+    is_rpc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDecision:
+    """Whether it may be done, and for whom the rules let it be done, in words."""
+
+    is_allowed: bool
+    reason: str
+
+
+class AccessRules(Protocol):
+    """The rules of access; ``access`` implements it."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What people should know about them, one line each."""
+        ...
+
+    def decide(self, request: AccessRequest) -> AccessDecision:
+        """Decide at once, and without a question to anybody; everybody reads, so that only puts and commands are asked about."""
+        ...
+
+
+class AuditWriter(Protocol):
+    """Where the lines of the audit go."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Append lines, given without their newlines: all or none. Blocks for the disk; called in any thread, one at a time.
+
+        Raises `StateFileError` naming the file; the lines may then be given again.
+        """
         ...

@@ -12,6 +12,7 @@ from dmioc.catalogue import Kind
 from dmioc.catalogue.entries import STRING_BYTES
 from dmioc.engine.readings import Alarm
 from dmioc.model import Severity, Status
+from dmioc.model.time_span import TimeSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,3 +86,26 @@ def iso8601(time_s: float) -> str:
     if not time_s:
         return ""
     return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTimes(TimeSpan):
+    """Times of an object of DM as its readbacks show them; a view's attributes are the sources that the catalogue names.
+
+    Attributes:
+        event_time_s: POSIX time of the last thing that DM said happened to it.
+        run_time_s: how long it has run.
+    """
+
+    event_time_s: float = 0.0
+    run_time_s: float = 0.0
+
+    @property
+    def start_time(self) -> str:
+        """ISO 8601, empty before."""
+        return iso8601(self.start_time_s)
+
+    @property
+    def end_time(self) -> str:
+        """ISO 8601, empty before."""
+        return iso8601(self.end_time_s)

@@ -38,10 +38,11 @@ class CommandState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a put or a command ended, and why, in one line."""
+    """How a put or a command ended, and why, in one line; ``is_denied`` if it was refused for lack of access."""
 
     state: CommandState
     message: str = ""
+    is_denied: bool = False
 
     @property
     def is_ok(self) -> bool:
@@ -98,6 +99,17 @@ class Puttable(Protocol):
 
     async def call(self, method: str, arguments: Mapping[str, object], origin: Origin) -> RpcAnswer:
         """Answer a query by name (``pv-contract.md §9``); raises a `DmiocError` whose text is for the client."""
+        ...
+
+    def refused(self, name: str, raw: object, origin: Origin, reason: str) -> str:
+        """Take note of a put that the server itself did not take; answers the reason for the client.
+
+        Args:
+            name: PV without prefix, or a field of it.
+            raw: what was put, as far as it is known.
+            origin: who put.
+            reason: why; for lack of access the answer names the rule.
+        """
         ...
 
     def put(self, name: str, raw: Raw, origin: Origin) -> asyncio.Future[Outcome]:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dmioc.engine import roots
 from dmioc.engine.daq_slot import active_daq
 from dmioc.engine.experiment import create_experiment as created
 from dmioc.engine.metadata import dataset_document, dataset_name
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
     from dmioc.engine.experiment import ExperimentInUse
     from dmioc.engine.jobs import JobBoard
     from dmioc.engine.transfers import TransferBoard
+    from dmioc.engine.workflow_slot import WorkflowSlot
     from dmioc.model import Transfer
 
 ACTIVE = "Active"
 """Argument status of `jobs` for all that are to change."""
 MOST_JOBS = 5000
+MOST_SLOTS = 99
+_KIND_WORDS = {TransferKind.DAQ: "DAQ", TransferKind.UPLOAD: "upload"}
 _FILE_COUNT_S = 2.0
 """The number of files is waited for if the catalog is quick to give it."""
+_FILE_KEY = "experimentFilePath"
 _NEW_NAMES = {
     "name": "name",
     "type": "type",
@@ -55,6 +60,7 @@ class Parts:
     experiment: ExperimentInUse
     jobs: JobBoard
     boards: Sequence[TransferBoard]
+    workflow_slots: Sequence[WorkflowSlot]
     answers: Answers
     prefix: str
 
@@ -105,7 +111,9 @@ def _options(parts: Parts, given: Given, own: Mapping[str, object]) -> dict[str,
     destination = given.text("destDirectory")
     workflow = workflow_options(given.text("workflow"), given.object("workflowArgs"), parts.core.dm.owner, "workflow")
     values = {**own, **({"destDirectory": destination} if destination else {}), **workflow}
-    return merged({"the other arguments": values, "a DM key of its own": given.more})
+    return merged(
+        {"the other arguments": values, "options": given.object("options"), "a DM key of its own": given.more}
+    )
 
 
 def _started(parts: Parts, transfer: Transfer, *, attached: bool, source_path: str = "") -> RpcAnswer:
@@ -123,7 +131,7 @@ async def start_daq(parts: Parts, given: Given) -> RpcAnswer:
     if active is not None:
         return _started(parts, active, attached=True)
     try:
-        daq = await parts.core.dm.start_daq(experiment, directory, options)
+        daq = await roots.start_daq(parts.core, experiment, directory, options)
     except DmRefusedError:
         # Another client may have started it since DM was asked.
         active = await active_daq(parts.core.dm, experiment, directory)
@@ -135,10 +143,14 @@ async def start_daq(parts: Parts, given: Given) -> RpcAnswer:
 
 async def upload(parts: Parts, given: Given) -> RpcAnswer:
     """Start an upload."""
-    path = given.text("path")
-    directory, own = await upload_options(path, given.text("mode"), reprocess=given.yes("reprocess"))
+    path, mode, reprocess = given.text("path"), given.text("mode"), given.yes("reprocess")
+    if _FILE_KEY in given.object("options") or _FILE_KEY in given.more:
+        # The file is named by itself: the path is its directory, also where nobody can look.
+        directory, own = path, {"processingMode": mode.lower(), **({"reprocessFiles": True} if reprocess else {})}
+    else:
+        directory, own = await upload_options(path, mode, reprocess=reprocess)
     options = _options(parts, given, own)
-    upload = await parts.core.dm.start_upload(given.text("experiment"), directory, options)
+    upload = await roots.start_upload(parts.core, given.text("experiment"), directory, options)
     return _started(parts, upload, attached=False, source_path=path)
 
 
@@ -146,8 +158,7 @@ async def _transfer(parts: Parts, kind: TransferKind, transfer_id: str) -> Trans
     try:
         return await parts.core.dm.transfer(kind, transfer_id)
     except DmNotFoundError as error:
-        what = "DAQ" if kind is TransferKind.DAQ else "upload"
-        raise RefusedError(f"DM does not know {what} {transfer_id}: {error}") from error
+        raise RefusedError(f"DM does not know {_KIND_WORDS[kind]} {transfer_id}: {error}") from error
 
 
 async def daq(parts: Parts, given: Given) -> RpcAnswer:
@@ -164,11 +175,20 @@ async def upload_info(parts: Parts, given: Given) -> RpcAnswer:
 
 async def stop_daq(parts: Parts, given: Given) -> RpcAnswer:
     """Ask DM to stop a DAQ, and answer it as it then is."""
-    daq = await _transfer(parts, TransferKind.DAQ, given.text("id"))
-    if not daq.status.is_active:
-        raise RefusedError(f"DAQ {daq.id} is {daq.status.value}: nothing to stop")
-    await parts.core.dm.stop_transfer(daq)
-    return _started(parts, await _transfer(parts, TransferKind.DAQ, daq.id), attached=False)
+    return await _stop(parts, given, TransferKind.DAQ)
+
+
+async def stop_upload(parts: Parts, given: Given) -> RpcAnswer:
+    """Ask DM to stop an upload, and answer it as it then is."""
+    return await _stop(parts, given, TransferKind.UPLOAD)
+
+
+async def _stop(parts: Parts, given: Given, kind: TransferKind) -> RpcAnswer:
+    found = await _transfer(parts, kind, given.text("id"))
+    if not found.status.is_active:
+        raise RefusedError(f"{_KIND_WORDS[kind]} {found.id} is {found.status.value}: nothing to stop")
+    await parts.core.dm.stop_transfer(found)
+    return _started(parts, await _transfer(parts, kind, found.id), attached=False)
 
 
 async def start_workflow(parts: Parts, given: Given) -> RpcAnswer:
@@ -181,9 +201,26 @@ async def start_workflow(parts: Parts, given: Given) -> RpcAnswer:
         if_running="Start",
         timeout_s=0.0,
     )
+    slot = _free_slot(parts, given)
     job, attached = await submit(parts.core, parts.jobs, submission, asyncio.Lock(), lambda: False)
     parts.jobs.poller.wake()
+    if slot is not None and not slot.is_active:
+        slot.hold(job, attached=attached)
     return parts.answers.job(job, attached=attached, now_s=parts.now_s)
+
+
+def _free_slot(parts: Parts, given: Given) -> WorkflowSlot | None:
+    """The slot that is to show the job; raises `RefusedError` for one that there is not, or that shows another one."""
+    number, count = given.whole("slot"), len(parts.workflow_slots)
+    if not number:
+        return None
+    if number > count:
+        raise RefusedError(f"slot takes 1 to {count}, or 0 for none, not {number}")
+    slot = parts.workflow_slots[number - 1]
+    held = slot.job.summary if slot.job is not None else None
+    if held is not None and held.status.is_active and held.request_id != given.text("requestId"):
+        raise RefusedError(f"slot {number} shows job {held.id}, which is {held.status.value}: give another slot, or 0")
+    return slot
 
 
 async def job(parts: Parts, given: Given) -> RpcAnswer:
@@ -227,6 +264,8 @@ async def add_metadata(parts: Parts, given: Given) -> RpcAnswer:
     if not dataset:
         raise RefusedError("addMetadata needs one of the arguments runUid and dataset")
     document = dataset_document(run_uid, given.text("workflow"), content, parts.now_s)
+    if given.text("time"):
+        document["time_iso8601"] = given.text("time")
     dataset_id = await parts.core.dm.add_dataset(experiment, dataset, document)
     size_bytes = len(json.dumps(content, ensure_ascii=False).encode())
     fields = {"id": dataset_id, "experiment": experiment, "dataset": dataset, "bytes": size_bytes}

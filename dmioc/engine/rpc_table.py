@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue.listing import access_text, selected, type_text
-from dmioc.engine import rpc_methods
+from dmioc.engine import rpc_listings, rpc_methods
 from dmioc.engine.rpc_answers import table_answer
 from dmioc.engine.rpc_arguments import Argument, Given, Takes
-from dmioc.engine.rpc_methods import ACTIVE, MOST_JOBS
+from dmioc.engine.rpc_listings import LISTED_RECORDS
+from dmioc.engine.rpc_methods import ACTIVE, MOST_JOBS, MOST_SLOTS
 from dmioc.errors import ConfigurationError, RefusedError
 from dmioc.model import Status
+from dmioc.model.record import RecordKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dmioc.engine.puts import RpcAnswer
     from dmioc.engine.rpc_methods import Answer, Parts
@@ -92,13 +94,20 @@ def _id(what: str) -> Argument:
     return Argument("id", f"DM's id of the {what}", is_needed=True)
 
 
+def _words(kinds: Iterable[RecordKind]) -> tuple[str, ...]:
+    return tuple(kind.value for kind in kinds)
+
+
 _EXPERIMENT = Argument("experiment", "name of the DM experiment", is_needed=True)
 _OWNER = Argument("owner", "DM user; the gateway's if not given")
+_OF_EXPERIMENT = Argument("experiment", "those of this experiment only")
 _TRANSFER = (
     Argument("destDirectory", "subdirectory in the experiment"),
     Argument("workflow", "workflow to start for each file"),
     Argument("workflowArgs", "its arguments", Takes.OBJECT),
+    Argument("options", "other DM keys", Takes.OBJECT),
 )
+_PATH = Argument("path", "path of the file in the experiment", is_needed=True)
 _STATUSES = ("", ACTIVE, *(status.value for status in Status))
 
 _METHODS = (
@@ -137,6 +146,7 @@ _METHODS = (
         is_command=True,
     ),
     Method("daq", "one DAQ", rpc_methods.daq, (_id("DAQ"),)),
+    Method("daqs", "the station's DAQs, newest first", rpc_listings.daqs, (_OF_EXPERIMENT,)),
     Method(
         "upload",
         "start an upload; answers at once",
@@ -152,6 +162,15 @@ _METHODS = (
         takes_more=True,
     ),
     Method("uploadInfo", "one upload", rpc_methods.upload_info, (_id("upload"),)),
+    Method("uploads", "the station's uploads, newest first", rpc_listings.uploads, (_OF_EXPERIMENT,)),
+    Method(
+        "stopUpload",
+        "have DM stop an upload; answers when DM has taken it",
+        rpc_methods.stop_upload,
+        (_id("upload"),),
+        is_command=True,
+    ),
+    Method("workflows", "the workflows that DM knows", rpc_listings.workflows, (_OWNER,)),
     Method(
         "startWorkflow",
         "submit a job, or attach to the one that the same requestId started; answers at once",
@@ -161,6 +180,7 @@ _METHODS = (
             Argument("args", "its arguments, filePath among them", Takes.OBJECT),
             Argument("requestId", "the same id never starts a second job"),
             _OWNER,
+            Argument("slot", "workflow slot that is to show the job; 0 for none", Takes.WHOLE, low=0, high=MOST_SLOTS),
         ),
         is_command=True,
     ),
@@ -172,6 +192,12 @@ _METHODS = (
         is_command=True,
     ),
     Method("job", "one job with its stages", rpc_methods.job, (_id("job"), _OWNER)),
+    Method(
+        "jobStatus",
+        "how a job stands, as the gateway saw it last, for those who ask often",
+        rpc_listings.job_status,
+        (_id("job"), _OWNER),
+    ),
     Method(
         "jobs",
         "the newest jobs, newest first",
@@ -191,8 +217,38 @@ _METHODS = (
             Argument("JSON", "the metadata", Takes.OBJECT, is_needed=True),
             Argument("dataset", "its name; run_uid8_ and the first 8 characters of runUid if not given"),
             Argument("workflow", "workflow that the run belongs to"),
+            Argument("time", "ISO 8601 time of the run; now if not given"),
         ),
         is_command=True,
+    ),
+    Method(
+        "fileReady",
+        "whether DM calls a stored file ready for processing",
+        rpc_listings.file_ready,
+        (_EXPERIMENT, _PATH),
+    ),
+    Method(
+        "record",
+        "DM's own record of one object, as JSON",
+        rpc_listings.record,
+        (
+            Argument("kind", "what it is", Takes.CHOICE, is_needed=True, choices=_words(RecordKind)),
+            Argument(
+                "name", "of an Experiment or Workflow; id of a DAQ, Upload or Job; path of a File", is_needed=True
+            ),
+            Argument("experiment", "experiment of a File"),
+            _OWNER,
+        ),
+    ),
+    Method(
+        "records",
+        "DM's own records of one kind, as a JSON list",
+        rpc_listings.records,
+        (
+            Argument("kind", "what they are", Takes.CHOICE, is_needed=True, choices=_words(LISTED_RECORDS)),
+            _OF_EXPERIMENT,
+            _OWNER,
+        ),
     ),
     Method("pvs", "the PVs of this gateway", _pvs, (Argument("filter", "part of a name, or a pattern with * and ?"),)),
     Method("help", "the methods, or the arguments of one", _help, (Argument("name", "name of the method"),)),

@@ -1,13 +1,18 @@
-"""Keeps setpoints and slots on disk while the gateway runs, and brings them back."""
+"""Keeps setpoints and slots on disk while the gateway runs, and brings them back.
+
+Each change is in the change log before a client is told of it; the two files of autosave follow within moments.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue import coerce
-from dmioc.engine.autosave import Saved, SavedState, load, save
+from dmioc.engine.autosave import SavedState, load, save
+from dmioc.engine.change_log import ChangeLog, Changes, Saved, drop_before
 from dmioc.errors import RefusedError, StateFileError
 from dmioc.model import Severity
 
@@ -17,13 +22,16 @@ if TYPE_CHECKING:
 
     from dmioc.catalogue import PV
     from dmioc.engine.core import Core
+    from dmioc.engine.readings import Reading
+
+_LOG = logging.getLogger(__name__)
 
 PERIOD_S = 0.2
-"""At most so long is a change on no disk."""
+"""At most so long is a change in the change log alone."""
 
 
 class Saver:
-    """Writes the state whenever it differs from what is on disk."""
+    """Writes the state whenever it differs from what is on disk; a sink of the store, once the state is restored."""
 
     def __init__(self, core: Core, directory: Path, held: Callable[[], Mapping[str, Mapping[str, str]]]) -> None:
         self._core = core
@@ -34,6 +42,9 @@ class Saver:
         self._failed = False
         self._setpoints: dict[str, Saved] = {}
         self._setpoints_at = -1
+        self._saved_names = frozenset(pv.name for pv in core.catalogue if pv.saved)
+        self._noted_held: Mapping[str, Mapping[str, str]] = {}
+        self._log = ChangeLog(directory)
         self._saving = asyncio.Lock()
         self._writing = threading.Lock()
 
@@ -42,11 +53,29 @@ class Saver:
         loaded = load(self._directory)
         # Also when the clock was set back, or when there were more saves than seconds.
         self._number = max(self._number, loaded.number)
+        self._log.begin(self._number)
         for complaint in loaded.complaints:
             self._core.messages.add("autosave", complaint, Severity.MAJOR)
         for name, value in loaded.state.setpoints.items():
             self._restore_one(name, value)
+        self._noted_held = loaded.state.held
         return loaded.state.held
+
+    def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
+        """Note what changed of what is kept, before a client hears of it; see `dmioc.engine.ports.Sink`."""
+        setpoints = {
+            name: self._saved_value(self._core.catalogue[name]) for name in self._saved_names & readings.keys()
+        }
+        held = self._held()
+        moved = {slot: object for slot, object in held.items() if object != self._noted_held.get(slot)}
+        if not setpoints and not moved:
+            return
+        try:
+            self._log.note(Changes(setpoints, moved))
+        except StateFileError as error:
+            # A sink must not raise, and nothing can be published from inside of it; the save will fail and tell as well.
+            _LOG.error("%s", error)
+        self._noted_held = held
 
     def _restore_one(self, name: str, value: Saved) -> None:
         if name not in self._core.catalogue or not self._core.catalogue[name].saved:
@@ -69,6 +98,11 @@ class Saver:
         value = store.label(pv.name) if pv.states else store.value(pv.name)
         return value if isinstance(value, int | float | str) else "\n".join(value)
 
+    async def stop(self) -> None:
+        """Save what is not saved yet, for the last time."""
+        await self.save_if_changed()
+        self._log.close()
+
     async def run(self) -> None:
         """Save changes until cancelled."""
         while True:
@@ -86,6 +120,7 @@ class Saver:
         if state == self._written:
             return
         self._number += 1
+        self._log.begin(self._number)
         try:
             await asyncio.to_thread(self._save, state, self._number)
         except StateFileError as error:
@@ -100,3 +135,4 @@ class Saver:
         # The thread of a save that was cancelled goes on: the next one must not write into its files.
         with self._writing:
             save(self._directory, state, number)
+            drop_before(self._directory, number)

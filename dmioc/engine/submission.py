@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dmioc.engine.audit import REQUEST_ID
 from dmioc.engine.journal import Request
 from dmioc.engine.waits import wait_for
-from dmioc.errors import CommandFailedError, DmNotFoundError, DmUnreachableError, RefusedError
+from dmioc.errors import CommandFailedError, DmError, DmNotFoundError, RefusedError
 from dmioc.model import REQUEST_ARGUMENT, Job, Service
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is to be submitted, and what to do while another job of the workflow is active (``Start Wait Refuse``)."""
+    """What is to be submitted, and what to do while another job of the workflow is active (``Start Wait Refuse``).
+
+    ``may_be_known`` says whether a job of the request may be there already, which an id that was just made excludes.
+    """
 
     owner: str
     workflow: str
@@ -28,11 +32,16 @@ class Submission:
     request_id: str
     if_running: str
     timeout_s: float
+    may_be_known: bool = True
+
+    def identified(self) -> Submission:
+        """The same with a request id of its own if it has none."""
+        return self if self.request_id else replace(self, request_id=str(uuid.uuid4()), may_be_known=False)
 
     @property
     def turns(self) -> tuple[str, ...]:
         """What must not be submitted side by side with this one: the same request, and the workflow if others matter."""
-        request = (f"request {self.request_id}",) if self.request_id else ()
+        request = (f"request {self.request_id}",) if self.may_be_known else ()
         return request if self.if_running == "Start" else (*request, f"workflow {self.owner} {self.workflow}")
 
 
@@ -53,11 +62,13 @@ async def submit(
     """
     if REQUEST_ARGUMENT in submission.arguments:
         raise RefusedError(f"{REQUEST_ARGUMENT} is the gateway's own argument: put RequestID instead")
+    submission = submission.identified()
+    REQUEST_ID.set(submission.request_id)
     deadline_s = core.clock.monotonic_s() + submission.timeout_s
     while True:
         async with board.turn(submission.turns), lock:
             _check_wanted(submission, is_given_up)
-            known = await _known_job(core, board, submission) if submission.request_id else None
+            known = await _known_job(core, board, submission) if submission.may_be_known else None
             if known is not None:
                 return known, True
             if not await _must_wait(board, submission):
@@ -68,7 +79,7 @@ async def submit(
 
 async def _new_job(core: Core, board: JobBoard, submission: Submission) -> Job:
     """Submit, with the request id on record before and the job's id after."""
-    request_id = submission.request_id or str(uuid.uuid4())
+    request_id = submission.request_id
     request = Request(submission.owner, submission.workflow, "")
     await asyncio.to_thread(core.journal.note_request, request_id, core.clock.now_s(), request)
     arguments = {**submission.arguments, REQUEST_ARGUMENT: request_id}
@@ -87,13 +98,23 @@ async def _ask(
         return await core.dm.start_job(submission.owner, submission.workflow, arguments)
     except DmNotFoundError as error:
         raise RefusedError(f"DM does not know workflow {submission.workflow} of {submission.owner}: {error}") from error
-    except DmUnreachableError as error:
-        if not error.request_sent:
+    except DmError as error:
+        if not error.may_be_done:
             raise
-        job = await _find(core, board, submission.owner, request_id)
+        job = await _lost_job(core, board, submission.owner, request_id, error)
         if job is None:
             raise
         return job
+
+
+async def _lost_job(core: Core, board: JobBoard, owner: str, request_id: str, error: DmError) -> Job | None:
+    """The job of a submission whose answer was lost; raises `CommandFailedError` when DM does not tell whether there is one."""
+    try:
+        return await _find(core, board, owner, request_id)
+    except DmError as silence:
+        raise CommandFailedError(
+            f"{error}; whether a job was started is not known: {silence}; RequestID {request_id} finds it again"
+        ) from silence
 
 
 async def _known_job(core: Core, board: JobBoard, submission: Submission) -> Job | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dmioc.engine.objects import NotFoundCount, json_object, merged
@@ -18,10 +18,32 @@ from dmioc.model import Service, Severity, Status, Transfer, TransferKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dmioc.engine.commands import Order
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOrder:
+    """What a Start asks for.
+
+    Attributes:
+        experiment: the one in use then.
+        path: the directory to watch; for an upload the file or directory.
+        options: DM's own keys.
+        mode: of an upload, ``Files`` or ``Directory``.
+        reprocess: of an upload, whether unchanged files are uploaded again.
+        time_s: when it was asked for, POSIX.
+    """
+
+    experiment: str
+    path: str
+    options: dict[str, object]
+    mode: str = ""
+    reprocess: bool = False
+    time_s: float = 0.0
 
 
 class TransferSlot:
@@ -160,10 +182,10 @@ class TransferSlot:
             else:
                 return
 
-    def options(self, own: Mapping[str, object]) -> dict[str, object]:
+    def options(self) -> dict[str, object]:
         """DM's options of the next Start: the slot's own setpoints and the JSON of ``Options``; raises `RefusedError`."""
         store, group = self.core.store, self.group
-        values: dict[str, object] = dict(own)
+        values: dict[str, object] = {}
         destination = store.text(f"{group}DestDirectory")
         if destination:
             values["destDirectory"] = destination
@@ -179,10 +201,14 @@ class TransferSlot:
                 " which is still running: stop it first or use another slot"
             )
 
-    async def stop(self) -> str:
+    async def stop(self, _order: Order, is_again: bool) -> str:
         """Command Stop: ask DM to stop the transfer and wait until it says so."""
         async with self.lock:
+            if is_again:
+                await self.poll()
             held = self.transfer
+            if is_again and (line := self.stopped()):
+                return line
             if held is None or not held.status.is_active:
                 raise RefusedError(f"{self.group} holds no {self._kind.value} that is running: nothing to stop")
             await self.core.dm.stop_transfer(held)

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dmioc.engine.projection import iso8601
+from dmioc.engine.projection import ShownTimes
 from dmioc.engine.readings import Alarm
 from dmioc.model import Severity, Status, Transfer, TransferKind
 
@@ -17,7 +17,7 @@ RATE_WINDOW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class TransferView:
+class TransferView(ShownTimes):
     """What the readbacks of a slot show; the attributes are the sources that the catalogue names."""
 
     status: Status = Status.IDLE
@@ -36,12 +36,6 @@ class TransferView:
     rate: float = 0.0
     bytes_done: float = 0.0
     last_file: str = ""
-    start_time: str = ""
-    end_time: str = ""
-    start_time_s: float = 0.0
-    end_time_s: float = 0.0
-    event_time_s: float = 0.0
-    run_time_s: float = 0.0
     error: str = ""
     alarms: Alarms = field(default_factory=dict[str, tuple[Severity, Alarm]])
 
@@ -110,8 +104,6 @@ def transfer_view(
         rate=round(rate, 2) if active else 0.0,
         bytes_done=transfer.bytes_done,
         last_file=transfer.last_file,
-        start_time=iso8601(transfer.start_time_s),
-        end_time=iso8601(transfer.end_time_s),
         start_time_s=transfer.start_time_s,
         end_time_s=transfer.end_time_s,
         event_time_s=transfer.end_time_s or (transfer.start_time_s if active else 0.0),

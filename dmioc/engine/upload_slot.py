@@ -7,19 +7,24 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dmioc.engine.commands import Command
-from dmioc.engine.objects import path_setpoint
-from dmioc.engine.transfer_slot import TransferSlot
-from dmioc.errors import RefusedError
-from dmioc.model import TransferKind
+import msgspec
+
+from dmioc.engine.commands import Command, Orders
+from dmioc.engine.objects import merged, path_setpoint
+from dmioc.engine.roots import start_upload
+from dmioc.engine.transfer_slot import TransferOrder, TransferSlot
+from dmioc.errors import InterruptedCommandError, RefusedError
+from dmioc.model import Transfer, TransferKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dmioc.engine.commands import Order
     from dmioc.engine.core import Core
     from dmioc.engine.experiment import ExperimentInUse
 
 _LOOK_TIMEOUT_S = 2.0
+_CLOCKS_AGREE_S = 1.0
 
 
 class UploadSlot(TransferSlot):
@@ -29,29 +34,60 @@ class UploadSlot(TransferSlot):
         super().__init__(core, group, TransferKind.UPLOAD, experiment, wake)
         start, run, stop, wait = (f"{group}{name}" for name in ("Start", "Run", "Stop", "Wait"))
         core.commands.register(
-            Command(start, self.start, excludes=(run,)),
-            Command(run, self.run, excludes=(start,)),
-            Command(stop, self.stop),
+            Command(start, Orders(self._order, self.start), excludes=(run,)),
+            Command(run, Orders(self._order, self.run), excludes=(start,)),
+            Command(stop, Orders(dict, self.stop)),
             Command(wait, self.wait),
         )
 
-    async def start(self) -> str:
-        """Command Start: submit the upload."""
-        async with self.lock:
-            store = self.core.store
-            path = path_setpoint(store, f"{self.group}SourcePath", "the file or directory to upload")
-            mode, reprocess = store.label(f"{self.group}Mode"), store.label(f"{self.group}Reprocess") == "Yes"
-            directory, own = await upload_options(path, mode, reprocess=reprocess)
-            options = self.options(own)
-            self.refuse_if_active()
-            experiment = await self.experiment.confirmed()
-            upload = await self.core.dm.start_upload(experiment, directory, options)
-            self.hold(upload, attached=False, source_path=path)
-            return f"upload {upload.id} of {path} to {experiment}"
+    def _order(self) -> Order:
+        store = self.core.store
+        order = TransferOrder(
+            experiment=self.experiment.name,
+            path=path_setpoint(store, f"{self.group}SourcePath", "the file or directory to upload"),
+            options=self.options(),
+            mode=store.label(f"{self.group}Mode"),
+            reprocess=store.label(f"{self.group}Reprocess") == "Yes",
+            time_s=self.core.clock.now_s(),
+        )
+        return msgspec.to_builtins(order)
 
-    async def run(self) -> str:
+    async def start(self, order: Order, is_again: bool) -> str:
+        """Command Start: submit the upload; again, follow the one that DM began then, if there is one."""
+        async with self.lock:
+            asked = msgspec.convert(order, TransferOrder)
+            directory, own = await upload_options(asked.path, asked.mode, reprocess=asked.reprocess)
+            options = merged({f"a setpoint of {self.group}": own, f"{self.group}Options": asked.options})
+            if is_again:
+                await self.poll()
+            upload = await self._begun(asked, directory) if is_again else None
+            if upload is None:
+                self.refuse_if_active()
+                experiment = await self.experiment.confirmed(asked.experiment)
+                upload = await start_upload(self.core, experiment, directory, options)
+            self.hold(upload, attached=False, source_path=asked.path)
+            return f"upload {upload.id} of {asked.path} to {asked.experiment}"
+
+    async def _begun(self, asked: TransferOrder, directory: str) -> Transfer | None:
+        """The first upload of the directory to the experiment that DM began since it was asked for.
+
+        DM keeps no id of the request with an upload, so that its clock has to agree with this one.
+        """
+        begun = [
+            upload
+            for upload in await self.core.dm.transfers(TransferKind.UPLOAD)
+            if (upload.experiment, upload.directory) == (asked.experiment, directory)
+            and upload.start_time_s >= asked.time_s - _CLOCKS_AGREE_S
+        ]
+        return min(begun, key=lambda upload: upload.start_time_s, default=None)
+
+    async def run(self, order: Order, is_again: bool) -> str:
         """Command Run: submit the upload and wait for its end."""
-        await self.start()
+        line = await self.start(order, is_again)
+        if is_again:
+            raise InterruptedCommandError(
+                f"the gateway was started anew: {line}, and nobody waits for its end any more"
+            )
         return await self.wait_finished(self.succeeded, "Run")
 
     async def wait(self) -> str:

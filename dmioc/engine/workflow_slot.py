@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dmioc.catalogue.workflows import ARGUMENT_PAIRS
-from dmioc.engine.commands import Command
-from dmioc.engine.job_view import JobView, job_view, report_text
-from dmioc.engine.objects import NotFoundCount, json_object, merged
+import msgspec
+
+from dmioc.engine.commands import Command, Orders
+from dmioc.engine.job_reports import JobReports
+from dmioc.engine.job_setpoints import submission_of
+from dmioc.engine.job_view import JobView, job_view
+from dmioc.engine.objects import NotFoundCount
 from dmioc.engine.projection import Shown, publish_view
 from dmioc.engine.signals import Signal
 from dmioc.engine.submission import Submission, submit
 from dmioc.engine.tables import columns_of
 from dmioc.engine.waits import wait_for
-from dmioc.errors import CommandFailedError, DmNotFoundError, RefusedError
+from dmioc.errors import CommandFailedError, DmNotFoundError, InterruptedCommandError, RefusedError
 from dmioc.model import Job, JobSummary, Service, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dmioc.engine.commands import Order
     from dmioc.engine.core import Core
     from dmioc.engine.jobs import JobBoard
-
-_LOG = logging.getLogger(__name__)
 
 
 class WorkflowSlot:
@@ -43,9 +44,7 @@ class WorkflowSlot:
         self._given_up = False
         self._not_found = NotFoundCount()
         self._attached = False
-        self._report = ""
-        self._reported_s = 0.0
-        self._followed_s = 0.0
+        self._reports = JobReports(core, group)
         self._progress: tuple[object, ...] = ()
         self._progress_s = 0.0
         self.job: Job | None = None
@@ -57,10 +56,10 @@ class WorkflowSlot:
     def _register(self) -> None:
         start, run, attach = (f"{self.group}{name}" for name in ("Start", "Run", "Attach"))
         self._core.commands.register(
-            Command(start, self.start, excludes=(run, attach)),
-            Command(run, self.run, excludes=(start, attach)),
+            Command(start, Orders(self._order, self.start), excludes=(run, attach)),
+            Command(run, Orders(self._order, self.run), excludes=(start, attach)),
             Command(attach, self.attach, excludes=(start, run)),
-            Command(f"{self.group}Abort", self.abort),
+            Command(f"{self.group}Abort", Orders(dict, self.abort)),
             Command(f"{self.group}Wait", self.wait),
         )
 
@@ -87,9 +86,7 @@ class WorkflowSlot:
         """Follow a job from now on."""
         self._attached = attached
         self._not_found = NotFoundCount()
-        self._report = ""
-        self._reported_s = 0.0
-        self._followed_s = self._core.clock.monotonic_s()
+        self._reports = JobReports(self._core, self.group)
         self._progress = ()
         self.job = job
         self._take(job)
@@ -107,7 +104,7 @@ class WorkflowSlot:
         )
         if progress != self._progress:
             self._progress, self._progress_s = progress, now_s
-        self._report_if_due(now_s)
+        self._reports.report_if_due(job)
         if job.summary.status is not before and job.summary.status.is_finished:
             summary = job.summary
             text = f"job {summary.id} of {summary.workflow}: {summary.status.value}"
@@ -119,22 +116,6 @@ class WorkflowSlot:
             listener(job)
         self.changed.fire()
 
-    def _report_if_due(self, now_s: float) -> None:
-        store, job = self._core.store, self.job
-        if job is None:
-            return
-        finished = job.summary.status.is_finished
-        within = now_s - self._followed_s <= store.number(f"{self.group}ReportTimeout")
-        due = now_s - self._reported_s >= store.number(f"{self.group}ReportPeriod")
-        if not within or not (due or finished):
-            return
-        concise = store.label(f"{self.group}Concise") == "Yes"
-        report = report_text(job, concise, self._core.clock.now_s())
-        self._reported_s = now_s
-        if report != self._report:
-            self._report = report
-            _LOG.info("%s %s", self.group, report.splitlines()[0])
-
     def publish(self) -> None:
         """Stage the readbacks; the caller commits."""
         store = self._core.store
@@ -145,7 +126,7 @@ class WorkflowSlot:
         view = job_view(
             self.job,
             attached=self._attached,
-            report=self._report,
+            report=self._reports.last,
             now_s=self._core.clock.now_s(),
             still=still_s > store.number("NoProgressAfter"),
         )
@@ -185,39 +166,17 @@ class WorkflowSlot:
             raise RefusedError(f"busy: {self.group} is starting a job")
 
     def _submission(self, added: Mapping[str, Mapping[str, object]] | None = None) -> Submission:
-        """What the setpoints ask for, and further arguments by the PV they come from.
+        return submission_of(self._core.store, self.group, self._core.dm.owner, added or {})
 
-        Raises `RefusedError` naming the setpoint that is wrong.
-        """
-        store, group = self._core.store, self.group
-        name = store.text(f"{group}Name")
-        if not name:
-            raise RefusedError(f"{group}Name is empty: put the name of a workflow")
-        file_path = store.text(f"{group}FilePath")
-        parts: dict[str, Mapping[str, object]] = {
-            f"{group}FilePath": {"filePath": file_path} if file_path else {},
-            f"{group}Args": json_object(store, f"{group}Args"),
-        }
-        for number in range(1, ARGUMENT_PAIRS + 1):
-            key, value = store.text(f"{group}Arg{number}Key"), str(store.value(f"{group}Arg{number}Value"))
-            if key:
-                parts[f"{group}Arg{number}Key"] = {key: value}
-            elif value:
-                raise RefusedError(
-                    f"{group}Arg{number}Value is set and {group}Arg{number}Key is empty: set both or none"
-                )
-        return Submission(
-            owner=store.text(f"{group}Owner") or self._core.dm.owner,
-            workflow=name,
-            arguments=merged({**parts, **(added or {})}),
-            request_id=store.text(f"{group}RequestID"),
-            if_running=store.label(f"{group}IfRunning"),
-            timeout_s=store.number(f"{group}WaitTimeout"),
-        )
+    def _order(self) -> Order:
+        self._check_idle()
+        return msgspec.to_builtins(self._submission().identified())
 
-    async def start(self) -> str:
-        """Command Start: submit the job, or attach to the one that the same RequestID started."""
-        submission = self._submission()
+    async def start(self, order: Order, is_again: bool) -> str:
+        """Command Start: submit the job, or attach to the one that the same request started."""
+        submission = msgspec.convert(order, Submission)
+        if is_again:
+            submission = replace(submission, may_be_known=True)
         job = await self.start_for(submission, lambda: False)
         verb = "attached to job" if self._attached else "job"
         return f"{verb} {job.summary.id} of {submission.workflow}"
@@ -241,9 +200,13 @@ class WorkflowSlot:
         self.hold(job, attached=attached)
         return job
 
-    async def run(self) -> str:
+    async def run(self, order: Order, is_again: bool) -> str:
         """Command Run: submit the job and wait for its end."""
-        await self.start()
+        line = await self.start(order, is_again)
+        if is_again:
+            raise InterruptedCommandError(
+                f"the gateway was started anew: {line}, and nobody waits for its end any more"
+            )
         return await self._wait_finished(self._succeeded, "Run")
 
     async def attach(self) -> str:
@@ -260,7 +223,7 @@ class WorkflowSlot:
             self.hold(job, attached=True)
         return f"attached to job {job_id}"
 
-    async def abort(self) -> str:
+    async def abort(self, _order: Order, is_again: bool) -> str:
         """Command Abort: ask DM to abort the job and wait until it says finished.
 
         A Start or Run that waits for other jobs (``IfRunning``) is given up too.
@@ -271,10 +234,14 @@ class WorkflowSlot:
             self._given_up = True
             self._board.changed.fire()
         async with self._lock:
+            if is_again:
+                await self.poll()
             job = self.job
             if job is None or not job.summary.status.is_active:
                 if gives_up:
                     return "the start that waited for other jobs is given up"
+                if is_again and job is not None:
+                    return f"job {job.summary.id} is {job.summary.status.value}"
                 raise RefusedError(f"{self.group} holds no job that is active: nothing to abort")
             await self._core.dm.stop_job(job.summary.owner or self._core.dm.owner, job.summary.id)
         self._wake()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmioc.model.status import Severity
+from dmioc.model.time_span import TimeSpan
 
 
 class StreamState(Enum):
@@ -61,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(TimeSpan):
     """All that is known of a session.
 
     Attributes:
@@ -82,7 +83,7 @@ class Session:
         heartbeat: the workflow's own count of its beats.
         result: the workflow's result, JSON.
         error: why it ended, empty for Done.
-        start_time_s: POSIX time of the offer; ``end_time_s`` of the end, 0.0 while it goes on.
+        start_time_s: POSIX time of the offer; ``end_time_s`` of the end.
         state_time_s: POSIX time of the last change of the state; ``report_time_s`` of the last report.
         since_s: on the clock that never jumps, when the deadline of the state began.
         heard_s: on that clock, when the workflow was last heard of.
@@ -108,8 +109,6 @@ class Session:
     heartbeat: int = 0
     result: str = ""
     error: str = ""
-    start_time_s: float = 0.0
-    end_time_s: float = 0.0
     state_time_s: float = 0.0
     report_time_s: float = 0.0
     since_s: float = 0.0

@@ -10,7 +10,8 @@ import pytest
 from engine_parts import Parts, engine_parts
 from stream_station import ORIGIN
 
-from dmioc.engine.commands import Command
+from dmioc.engine.commands import REPEATED_WITHIN_S, Command, Order, Orders
+from dmioc.engine.journal import Unfinished
 from dmioc.engine.puts import CommandState
 from dmioc.engine.signals import Signal
 from dmioc.errors import (
@@ -45,7 +46,8 @@ def raising(error: Exception) -> Callable[[], Awaitable[str]]:
     ("error", "state"),
     [
         (RefusedError("no"), CommandState.REFUSED),
-        (DmRefusedError("no", 9), CommandState.REFUSED),
+        (DmRefusedError("no", 11), CommandState.REFUSED),
+        (DmRefusedError("no", 2), CommandState.FAILED),
         (DmExistsError("no", 15), CommandState.REFUSED),
         (DmUnreachableError("no", request_sent=False), CommandState.REFUSED),
         (DmUnreachableError("no"), CommandState.FAILED),
@@ -136,14 +138,86 @@ def test_interrupted_commands_are_left_open_in_the_journal(parts: Parts) -> None
             await asyncio.sleep(60)
             return "never"
 
-        parts.core.commands.register(Command("WF1:Run", wait))
+        async def carry_out(_order: Order, _is_again: bool) -> str:
+            return await wait()
+
+        parts.core.commands.register(Command("WF1:Run", Orders(lambda: {"a": 1}, carry_out)))
         future = parts.core.commands.start("WF1:Run", ORIGIN)
         while not parts.core.journal._rows("SELECT * FROM accepted"):
             await asyncio.sleep(0.001)
         await parts.core.commands.interrupt_all()
         assert future.result().state is CommandState.INTERRUPTED
         assert outcome_of(parts)[0] == "Interrupted" and parts.value("WF1:Run") == 0
-        assert [entry.command for entry in parts.core.journal.unfinished(0.0)] == ["WF1:Run"]
+        left = [(entry.command, entry.order) for entry in parts.core.journal.unfinished()]
+        assert left == [("WF1:Run", None)]
+
+    asyncio.run(main())
+
+
+async def at_once() -> None:
+    """DM answers already."""
+
+
+def left_open(parts: Parts, time_s: float, command: str, order: Order | None) -> Unfinished:
+    """A command of an earlier run that never ended."""
+    entry = parts.core.journal.accept(time_s, command, ORIGIN, order)
+    return next(one for one in parts.core.journal.unfinished() if one.entry == entry)
+
+
+def test_what_was_accepted_is_carried_out_again(parts: Parts) -> None:
+    async def main() -> None:
+        done: list[tuple[Order, bool]] = []
+
+        async def carry_out(order: Order, is_again: bool) -> str:
+            done.append((order, is_again))
+            return "well"
+
+        commands, now_s = parts.core.commands, parts.core.clock.now_s()
+        commands.register(Command("WF1:Run", Orders(dict, carry_out)), Command("DAQ1:Wait", raising(KeyError("no"))))
+        commands.restored(left_open(parts, now_s - 5, "WF1:Run", {"a": 1}), at_once)
+        assert parts.value("WF1:Run") == 1 and outcome_of(parts)[0] == "Busy"
+        # A second one of the same command, and one that has no order, are told as interrupted.
+        commands.restored(left_open(parts, now_s - 4, "WF1:Run", {"a": 2}), at_once)
+        commands.restored(left_open(parts, now_s - 4, "DAQ1:Wait", None), at_once)
+        assert outcome_of(parts, "DAQ1:")[0] == "Interrupted"
+        while commands.busy("WF1:"):
+            await asyncio.sleep(0.001)
+        assert done == [({"a": 1}, True)]
+        assert outcome_of(parts)[:2] == ("OK", "Run: well")
+        assert parts.core.journal.unfinished() == []
+
+    asyncio.run(main())
+
+
+def test_what_was_accepted_long_ago_is_not(parts: Parts) -> None:
+    async def main() -> None:
+        async def carry_out(_order: Order, _is_again: bool) -> str:
+            raise AssertionError("too late")
+
+        commands = parts.core.commands
+        commands.register(Command("WF1:Run", Orders(dict, carry_out)))
+        accepted_s = parts.core.clock.now_s() - REPEATED_WITHIN_S - 1
+        commands.restored(left_open(parts, accepted_s, "WF1:Run", {"a": 1}), at_once)
+        state, message, _ = outcome_of(parts)
+        assert state == "Interrupted" and "601 s ago" in message
+        assert parts.core.journal.unfinished() == []
+
+    asyncio.run(main())
+
+
+def test_an_order_that_cannot_be_taken_is_refused_at_once(parts: Parts) -> None:
+    async def main() -> None:
+        def take() -> Order:
+            raise RefusedError("WF1:Name is empty")
+
+        async def carry_out(_order: Order, _is_again: bool) -> str:
+            raise AssertionError("nothing to do")
+
+        parts.core.commands.register(Command("WF1:Run", Orders(take, carry_out)))
+        future = parts.core.commands.start("WF1:Run", ORIGIN)
+        assert future.done() and future.result().message == "WF1:Name is empty"
+        assert outcome_of(parts) == ("Refused", "Run: WF1:Name is empty", 1)
+        assert parts.value("WF1:Run") == 0 and parts.core.journal.unfinished() == []
 
     asyncio.run(main())
 

@@ -112,7 +112,7 @@ def test_a_lost_answer_is_looked_for(bench: Bench, request_id: str) -> None:
 def test_after_a_crash_in_the_middle_the_job_is_found(bench: Bench) -> None:
     async def main() -> None:
         bench.dm.loses_answers = bench.dm.goes_away = True
-        with pytest.raises(DmUnreachableError):
+        with pytest.raises(CommandFailedError, match=r"whether a job was started is not known: away; RequestID scan-1"):
             await bench.submit("scan-1")
         bench.dm.error, bench.dm.loses_answers = None, False
         job, attached = await bench.submit("scan-1")
