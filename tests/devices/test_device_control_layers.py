@@ -1,0 +1,35 @@
+"""The devices under each control layer of ophyd, in a process of its own: one process can use one layer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dm_control import DmControl
+from gateway_process import GatewayProcess
+
+DRIVER = Path(__file__).with_name("control_layer_driver.py")
+
+
+@pytest.mark.parametrize("layer", ["pyepics", "caproto"])
+def test_control_layer(gateway: GatewayProcess, data: Path, layer: str) -> None:
+    if gateway.process.poll() is not None:
+        gateway.start()  # the driver kills it in the end
+    (data / "scan.dat").write_bytes(b"one line of data\n")
+    DmControl(gateway.state / "localdm").add_workflow("slow", "/bin/sleep 30")
+    environment = os.environ | {"PYTHONPATH": str(DRIVER.parents[1])}
+    answer = subprocess.run(
+        [sys.executable, str(DRIVER), layer, gateway.prefix, str(data)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.splitlines()[-1] == "all is right"
+    assert "Traceback" not in answer.stderr, answer.stderr
