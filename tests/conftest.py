@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from epics_environment import client_environment, epics_ports, is_free, repeater_process, server_environment
+from gateway_fixtures import ca, data, gateway
 from waiting import wait_until
+
+__all__ = ["ca", "data", "epics", "gateway", "repeater"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -53,6 +53,10 @@ class GatewayDm:
         """One dataset of the catalog."""
         return dict(self.session("CAT").call("GET", "datasetsByExperiment", encoded(experiment), encoded(name)))
 
+    def datasets(self, experiment: str) -> list[dict[str, Any]]:
+        """Every dataset of an experiment, oldest first."""
+        return list(self.session("CAT").call("GET", "datasetsByExperiment", encoded(experiment)))
+
     def jobs(self, owner: str = "dmioc") -> list[dict[str, Any]]:
         """Every job of the owner, complete."""
         session = self.session("PROC")

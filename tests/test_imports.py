@@ -17,6 +17,7 @@ MODULES = sorted(
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
     if path.name != "__main__.py"  # run, never imported
+    and path.parent != PACKAGE / "examples"  # files to be copied, no modules
 )
 PARTS = sorted({".".join(module.split(".")[:2]) for module in MODULES})
 HEAVY = ("aiohttp", "caproto", "epics", "httpx", "msgspec", "numpy", "ophyd", "p4p", "pydantic", "watchfiles")

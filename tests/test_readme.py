@@ -1,18 +1,21 @@
-"""The tour of the README, typed as it stands: what each command prints is what the README says."""
+"""The README as it stands: what each command of the tour prints is what it says, and its Python does what it says."""
 
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gateway_process import CaClient
 from waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -147,3 +150,56 @@ def test_local_dm_and_settings_are_shown_as_they_are() -> None:
         overrides = {(section, key): value for section, content in document.items() for key, value in content.items()}
         settings = load_settings(None, {}, overrides | {("dm", "backend"): "local"})
         assert settings, number
+
+
+PYTHON_PREFIX = "DEMO:DM:"
+
+
+def python_blocks() -> list[str]:
+    """The Python of the README, each block a program of its own."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def block_with(word: str, prefix: str) -> str:
+    [found] = [block for block in python_blocks() if word in block]
+    return found.replace(PYTHON_PREFIX, prefix)
+
+
+def test_pvaccess_snippet(ca: CaClient) -> None:
+    """It prints the workflows of the jobs and the job that it started; a second time, the same job."""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", block_with("NTURI", ca.prefix)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout.splitlines()
+        for _ in range(2)
+    ]
+    (before, first), (after, second) = printed
+    assert (before, after) == ("[]", "['example-01']")
+    assert first.split()[0] == second.split()[0]
+    assert first.split()[1] in {"Pending", "Running", "Done"}
+
+
+def test_streaming_snippet(ca: CaClient) -> None:
+    """As the workflow of a session, with a source that gives a frame now and then until the plan ends the data."""
+    source = "def frames(pv, until):\n    while not until.wait(0.05):\n        yield pv\n\n"
+    ca.puts("STR1:", WFSlot=0, Source="SIM:Image", Args="")
+    ca.put("STR1:Offer", 1, wait=False)
+    session = ca.wait_for("STR1:Session", lambda word: word != "")
+    words = [f"reportPv={ca.prefix}STR1:Report", f"commandPv={ca.prefix}STR1:Command", f"session={session}"]
+    with subprocess.Popen(
+        [sys.executable, "-c", source + block_with("StreamingWorkflow", ca.prefix), *words]
+    ) as workflow:
+        try:
+            ca.wait_for("STR1:State", "Ready")
+            assert ca.command("STR1:Begin")[0] == "OK"
+            ca.wait_for("STR1:Received", lambda count: count >= 2)
+            assert ca.command("STR1:End")[0] == "OK"
+            assert workflow.wait(10) == 0
+        finally:
+            workflow.kill()
+    assert ca.get("STR1:State") == "Done"
+    assert json.loads(ca.get("STR1:Result"))["frames"] == ca.get("STR1:Received") == ca.get("STR1:Processed")

@@ -8,7 +8,8 @@ from dmioc.streaming.errors import (
     StreamTimeoutError,
 )
 from dmioc.streaming.reports import StreamState
-from dmioc.streaming.workflow import StreamingWorkflow, StreamTimes
+from dmioc.streaming.settings import StreamTimes
+from dmioc.streaming.workflow import StreamingWorkflow
 
 __all__ = [
     "StreamAborted",

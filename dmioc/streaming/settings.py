@@ -1,4 +1,4 @@
-"""Where the two PVs of the handshake are, and which session it is: what a workflow is told when it is started."""
+"""Where the two PVs of the handshake are, and which session it is, as a workflow is told when it is started; its times."""
 
 from __future__ import annotations
 
@@ -28,6 +28,27 @@ class StreamSettings:
     session: str
     epoch: int | None
     source_pv: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimes:
+    """How often is reported, and how long is waited.
+
+    Attributes:
+        heartbeat_s: between two heartbeats.
+        reports_per_s: most reports of counters in a second; those between are left out, the last never.
+        connect_s: until both PVs must have answered at the start.
+        put_s: for one report; another attempt follows.
+        report_s: until the gateway must have taken a change of state; counters are never waited for.
+        last_s: likewise for the report that the workflow ended without a result.
+    """
+
+    heartbeat_s: float = 1.0
+    reports_per_s: float = 5.0
+    connect_s: float = 10.0
+    put_s: float = 2.0
+    report_s: float = 60.0
+    last_s: float = 10.0
 
 
 def stream_settings(

@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import Any
 
 from dmioc.streaming.commands import Commands
+from dmioc.streaming.ending import Ending
 from dmioc.streaming.errors import StreamAborted, StreamError, StreamTimeoutError
 from dmioc.streaming.pva import PvaClient
 from dmioc.streaming.reporter import Pace, Reporter
 from dmioc.streaming.reports import StreamState, result_text
-from dmioc.streaming.settings import stream_settings
+from dmioc.streaming.settings import StreamTimes, stream_settings
 
 _LOG = logging.getLogger(__name__)
 _ABORT_COMMAND_S = 0.5
 """How long the command Abort may come after the refusal of a report that follows it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamTimes:
-    """How often is reported, and how long is waited.
-
-    Attributes:
-        heartbeat_s: between two heartbeats.
-        reports_per_s: most reports of counters in a second; those between are left out, the last never.
-        connect_s: until both PVs must have answered at the start.
-        put_s: for one report; another attempt follows.
-        report_s: until the gateway must have taken a change of state; counters are never waited for.
-        last_s: likewise for the report that the workflow ended without a result.
-    """
-
-    heartbeat_s: float = 1.0
-    reports_per_s: float = 5.0
-    connect_s: float = 10.0
-    put_s: float = 2.0
-    report_s: float = 60.0
-    last_s: float = 10.0
 
 
 class StreamingWorkflow:
@@ -104,7 +82,7 @@ class StreamingWorkflow:
         self._reporter: Reporter
         self._commands: Commands
         self._epoch = self._settings.epoch or 0
-        self._signal = ""
+        self._ending = Ending()
 
     @property
     def session(self) -> str:
@@ -153,7 +131,7 @@ class StreamingWorkflow:
 
     def __enter__(self) -> StreamingWorkflow:
         with ExitStack() as undo:
-            self._follow_signals(undo)
+            self._ending.follow_signals(undo)
             pva = PvaClient()
             undo.callback(pva.close)
             seq = self._read_session(pva)
@@ -174,18 +152,6 @@ class StreamingWorkflow:
     ) -> None:
         with self._closing:
             self._report_end(error)
-
-    def _follow_signals(self, undo: ExitStack) -> None:
-        """Make SIGTERM, by which DM ends a stage, end the body; only where the workflow did not choose otherwise."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._on_sigterm)
-            undo.callback(signal.signal, signal.SIGTERM, signal.SIG_DFL)
-
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> NoReturn:
-        self._signal = "SIGTERM"
-        sys.exit(128 + number)
 
     def _read_session(self, pva: PvaClient) -> int:
         """Learn the session's epoch, and the last report taken, which an earlier process of the session may have sent."""
@@ -307,7 +273,7 @@ class StreamingWorkflow:
         """Report how the body ended, if it did not say so itself."""
         if self.state.is_final or self._reporter.error is not None or self.aborted.is_set():
             return
-        state, message = self._end_of(error)
+        state, message = self._ending.of(error)
         version = self._reporter.change(state, message)
         try:
             self._wait_for(
@@ -316,12 +282,3 @@ class StreamingWorkflow:
         except StreamError as problem:
             # The session may be over already, or the gateway away: the exception of the body matters more.
             _LOG.warning("%s (%s) could not be reported: %s", state.value, message, problem)
-
-    def _end_of(self, error: BaseException | None) -> tuple[StreamState, str]:
-        if isinstance(error, KeyboardInterrupt):
-            return StreamState.ABORTED, "interrupted by Ctrl-C"
-        if self._signal:
-            return StreamState.ABORTED, f"ended by {self._signal}"
-        if error is None:
-            return StreamState.FAILED, "ended without a result"
-        return StreamState.FAILED, f"{type(error).__name__}: {error}"
