@@ -35,8 +35,8 @@ IDLE, BUSY = (state.label for state in IDLE_BUSY)
 def no_answer(prefix: str) -> GatewayLostError:
     """The error of a gateway that is not there when a plan begins."""
     return GatewayLostError(
-        f"no answer from the gateway {prefix} within {CONNECT_TIMEOUT_S:g} s: is it running, is this its prefix, and are its slots"
-        " as many as the station's?"
+        f"no answer from the gateway {prefix} within {CONNECT_TIMEOUT_S:g} s:"
+        " is it running, is this its prefix, and has it as many slots as the station?"
     )
 
 
