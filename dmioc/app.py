@@ -17,6 +17,8 @@ from dmioc.config import BackendName
 from dmioc.errors import ConfigurationError, PrefixInUseError
 from dmioc.localdm.child import USERNAME, LocalDmChild
 from dmioc.model import Severity
+from dmioc.serve.memory import limit_memory
+from dmioc.serve.prefix_lock import held_prefix
 from dmioc.serve.resources import log_resources
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGUSR1, log_resources)
     async with AsyncExitStack() as closing:
         closing.enter_context(_lock(settings.gateway.state_directory))
+        closing.enter_context(held_prefix(settings.gateway.prefix))
         child = _local_child(settings, environment)
         crashed: list[Gateway] = []
         starting: asyncio.Task[None] | None = None
@@ -189,6 +192,7 @@ async def _serve_pva(settings: Settings, gateway: Gateway, closing: AsyncExitSta
     server = PvaServer(gateway, settings.gateway.prefix, pva_settings_of(settings))
     gateway.health.slow_clients["PVAClients"] = lambda: server.clients
     closing.push_async_callback(server.stop)
+    limit_memory()
     await server.start()
     return server.addresses
 

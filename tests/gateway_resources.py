@@ -13,6 +13,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -57,18 +58,33 @@ def held_by(gateway: GatewayProcess) -> Held:
         ca_connections=ca,
         pva_connections=pva,
         dm_connections=len(connections) - ca - pva,
-        threads=process.num_threads() - own["pool_threads"],
+        threads=process.num_threads() - own["pool_threads"] - _log_threads(process.pid),
         tasks=own["tasks"],
         native=own["native"],
     )
 
 
+def _log_threads(pid: int) -> int:
+    """The one that EPICS base starts when PVXS logs for the first time, and keeps."""
+    names = (
+        Path(f"/proc/{pid}/task/{task}/comm").read_text("ascii").strip() for task in os.listdir(f"/proc/{pid}/task")
+    )
+    return sum(1 for name in names if name == "errlog")
+
+
 def _own_account(gateway: GatewayProcess) -> dict[str, Any]:
-    before = gateway.log().count(_MARK)
-    gateway.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: gateway.log().count(_MARK) > before, _ANSWERS_WITHIN_S, what="the gateway says what it holds")
-    line = next(line for line in reversed(gateway.log().splitlines()) if _MARK in line)
-    return json.loads(line[line.index(_MARK) + len(_MARK) - 1 :])
+    with gateway.log_path.open(encoding="utf-8", errors="replace") as log:
+        log.seek(0, os.SEEK_END)
+        gateway.process.send_signal(signal.SIGUSR1)
+        said = ""
+
+        def line() -> str:
+            nonlocal said
+            said += log.read()
+            return next((one for one in said.split("\n")[:-1] if _MARK in one), "")
+
+        found = wait_until(line, _ANSWERS_WITHIN_S, what="the gateway says what it holds")
+    return json.loads(found[found.index(_MARK) + len(_MARK) - 1 :])
 
 
 def _addresses(gateway: GatewayProcess) -> tuple[str, str]:

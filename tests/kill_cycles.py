@@ -68,8 +68,10 @@ class Client:
 
     def put(self, name: str, value: object) -> None:
         """Put without waiting for a command's end; raises `TimeoutError` or `Disconnected`, a refusal is none of our business."""
+        # Commands, the only ones to get a whole number, are enums: p4p warns when it is to choose without having asked.
+        field = "value.index" if isinstance(value, int) else "value"
         with suppress(RemoteError):
-            self._context.put(self._prefix + name, {"value": value}, timeout=3.0, get=False)
+            self._context.put(self._prefix + name, {field: value}, timeout=3.0, get=False)
 
     def get(self, name: str) -> Any:
         """Value now; enums by label."""

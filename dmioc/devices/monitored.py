@@ -96,7 +96,14 @@ class MonitoredSignal(EpicsSignalBase):
         # As ophyd's, which asks once more for limits and states, and by caproto adds its callback twice (it has index 0).
         with self._metadata_lock:
             if self._monitors[pvname] is None:
-                self._monitors[pvname] = pv.add_callback(cb, run_now=pv.connected, with_ctrlvars=False)
+                # Nor run_now where pyepics has no value yet: it would ask for one, and may be given the answer to a question
+                # for one element that is on its way (ophyd's, for the alarm state): a text would be its first letter for good.
+                is_pyepics = self.cl.name == "pyepics"
+                is_run = pv.connected and not is_pyepics
+                index = pv.add_callback(cb, run_now=is_run, with_ctrlvars=False)
+                self._monitors[pvname] = index
+                if is_pyepics and pv._args["value"] is not None:  # noqa: SLF001  # pyepics' own way to look asks the network
+                    pv.run_callback(index)
 
     def _pv_connected(self, pvname: str, conn: bool, pv: Any) -> None:
         with self._news:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dmioc.catalogue import shown
 from dmioc.catalogue.listing import access_text, selected, type_text
 from dmioc.engine import rpc_listings, rpc_methods
 from dmioc.engine.rpc_answers import table_answer
@@ -86,7 +87,7 @@ def method_named(name: str) -> Method:
     """The method; raises `RefusedError` listing all for a name that is none."""
     method = METHODS.get(name)
     if method is None:
-        raise RefusedError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
+        raise RefusedError(f"there is no method {shown(name)}; there are {', '.join(METHODS)}")
     return method
 
 

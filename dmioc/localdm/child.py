@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -56,6 +57,7 @@ class LocalDmChild:
         self._environment = dict(environment)
         self._settings = LocalDmSettings(directory, station=station, username=USERNAME)
         self._faults = () if faults is None else ("--faults", str(faults.absolute()))
+        self._memory_limits = resource.getrlimit(resource.RLIMIT_DATA)
         last = last_running(directory)
         self._adopted_pid = last.pid if last and _serves(last) else 0
         if self._adopted_pid and _faults_of(self._adopted_pid) != self._faults:
@@ -106,6 +108,8 @@ class LocalDmChild:
             start_new_session=True,
         )
         self._process = process
+        if sys.platform == "linux":  # the gateway's limit (`dmioc.serve.memory`) is not for the stages of workflows
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, self._memory_limits)
         if process.stdout is None:
             raise ConfigurationError("the local DM has no output")
         line = await process.stdout.readline()

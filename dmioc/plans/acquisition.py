@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dmioc.errors import GatewayLostError
 from dmioc.plans.arguments import RAISE
 from dmioc.plans.carrying import carried_out
 from dmioc.plans.outcomes import JobOutcome, RunOutcome, StreamOutcome, TransferOutcome
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
 
     from dmioc.devices.station import DMStation
+
+
+_LOG = logging.getLogger(__name__)
+_HURRIED_S = 10.0
+"""Longest time for telling DM of a run when the plan has been left."""
 
 
 def checked_plan(plan: object) -> None:
@@ -79,9 +86,14 @@ class Acquisition:
         return RunOutcome(self._plan_result, self._runs.run_uids, self.daq, self.job, self.stream, added)
 
     def tell_of_error(self, error: Exception) -> MsgGenerator[None]:
-        """A plan that tells DM of the runs there were before an error; raises nothing of its own."""
-        if self._adds_metadata:
-            yield from self._runs.sent(self._station, {**self._dm(), "error": str(error)}, must=False)
+        """A plan that tells DM of the runs there were before an error; takes no long time, and raises nothing of its own."""
+        if not self._adds_metadata:
+            return
+        if isinstance(error, GatewayLostError):
+            _LOG.error("runs %s: their metadata are not in DM: the gateway is away", ", ".join(self._runs.run_uids))
+            return
+        more = {**self._dm(), "error": str(error)}
+        yield from self._runs.sent(self._station, more, must=False, timeout_s=_HURRIED_S)
 
     def _dm(self) -> dict[str, Any]:
         """What stands beside the documents in DM's catalog."""

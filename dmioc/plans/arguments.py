@@ -31,6 +31,12 @@ def merged_arguments(args: Mapping[str, Any] | None, workflow_args: Mapping[str,
     return {**(args or {}), **workflow_args}
 
 
+def check_has_workflow(workflow: str, job: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for arguments of a workflow without one: most likely they are misspelt."""
+    if job and not workflow:
+        raise ValueError(f"no workflow is given that could take {', '.join(sorted(job))}")
+
+
 def json_object(values: Mapping[str, Any] | None) -> str:
     """JSON for a setpoint that takes an object; empty for none."""
     return json.dumps(dict(values), ensure_ascii=False) if values else ""

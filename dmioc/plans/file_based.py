@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dmioc.plans.acquisition import Acquisition, checked_plan
-from dmioc.plans.arguments import DAY_S, HOUR_S, RAISE, check_choice, check_on_failure, merged_arguments
+from dmioc.plans.arguments import DAY_S, HOUR_S, RAISE, check_has_workflow
 from dmioc.plans.carrying import carried_out, cleaned_up
-from dmioc.plans.job_request import BESIDE, IF_RUNNING
 from dmioc.plans.outcomes import RunOutcome
 from dmioc.plans.stations import station_of
 from dmioc.plans.transfer_slots import files_known
 from dmioc.plans.transfers import start_daq, wait_daq
-from dmioc.plans.workflows import run_workflow, wait_jobs
+from dmioc.plans.workflows import check_job, run_workflow, wait_jobs
 
 if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
@@ -26,8 +26,6 @@ def file_based(
     plan: MsgGenerator[Any],
     *,
     workflow: str = "",
-    args: Mapping[str, Any] | None = None,
-    file_path: str = "",
     data_directory: str = "",
     dest_directory: str = "",
     daq: TransferOutcome | str = "",
@@ -35,18 +33,13 @@ def file_based(
     file: str = "",
     daq_timeout: float = HOUR_S,
     wait_for_jobs: bool = False,
-    wait: bool = True,
     timeout: float = DAY_S,
     report_period: float = 60.0,
-    owner: str = "",
-    if_running: str = BESIDE,
     on_failure: str = RAISE,
-    abort_on_exit: bool = False,
     metadata: Mapping[str, Any] | None = None,
     add_run_metadata: bool = True,
     station: DMStation | str | None = None,
-    slot: int | str | None = None,
-    **workflow_args: Any,
+    **job: Any,
 ) -> MsgGenerator[RunOutcome]:
     """Acquire data into files, have DM store and process them, and tell DM of the runs; answers a `RunOutcome`.
 
@@ -61,8 +54,8 @@ def file_based(
 
     Args:
         plan: any plan, e.g. ``bluesky.plans.count([detector])``. It may make any number of runs.
-        workflow, args, file_path, wait, timeout, report_period, owner, if_running, on_failure, abort_on_exit, slot: of the
-            workflow, see `run_workflow`; so are keywords that are not named here.
+        workflow, timeout, report_period, on_failure: of the workflow, see `run_workflow`; so are all keywords that are not named
+            here, e.g. ``file_path``, ``args``, ``wait``, ``if_running``, ``abort_on_exit`` and DM arguments.
         data_directory: directory tree that the data are written to, for a DAQ to watch; empty: a DAQ that is there already is
             waited for, or none.
         dest_directory: subdirectory of the experiment for that DAQ.
@@ -81,49 +74,61 @@ def file_based(
     Raises as `wait_daq`, `wait_jobs`, `run_workflow` and `send_metadata`, and what the plan raises.
     """
     checked_plan(plan)
-    check_on_failure(on_failure)
-    check_choice("if_running", if_running, IF_RUNNING)
-    arguments = merged_arguments(args, workflow_args)
+    check_has_workflow(workflow, job)
+    check_job(on_failure=on_failure, **job)
     acquisition = Acquisition(station, workflow, metadata, adds_metadata=add_run_metadata, on_failure=on_failure)
+    files = _Files(data_directory, dest_directory, daq, expect, file, daq_timeout, report_period, station)
+    common: dict[str, Any] = {"timeout": timeout, "report_period": report_period, "station": station}
 
     def steps() -> MsgGenerator[RunOutcome]:
         yield from acquisition.prepare()
-        watched = daq
-        if data_directory:
-            watched = yield from start_daq(data_directory, dest_directory, station=station)
-        is_daq_awaited = bool(data_directory or expect or file)
-        known = (yield from _files_known(watched, station)) if is_daq_awaited and expect else 0
+        yield from files.prepare()
         yield from acquisition.acquire(plan)
-        if is_daq_awaited:
-            acquisition.daq = yield from wait_daq(
-                known + expect, file, daq=watched, timeout=daq_timeout, report_period=report_period, station=station
-            )
+        acquisition.daq = yield from files.stored()
         if wait_for_jobs:
-            yield from wait_jobs(timeout=timeout, report_period=report_period, station=station)
+            yield from wait_jobs(**common)
         if workflow:
-            acquisition.job = yield from run_workflow(
-                workflow,
-                arguments,
-                wait=wait,
-                timeout=timeout,
-                report_period=report_period,
-                file_path=file_path,
-                owner=owner,
-                if_running=if_running,
-                on_failure=on_failure,
-                abort_on_exit=abort_on_exit,
-                station=station,
-                slot=slot,
-            )
+            acquisition.job = yield from run_workflow(workflow, on_failure=on_failure, **common, **job)
         return (yield from acquisition.tell())
 
     return (yield from cleaned_up(steps(), acquisition.tell_of_error))
 
 
-def _files_known(daq: TransferOutcome | str, station: DMStation | str | None) -> MsgGenerator[int]:
-    """Files that the DAQ has seen until now, as DM says when it is asked anew."""
+@dataclass
+class _Files:
+    """The DAQ that stores the files of an acquisition; arguments as `file_based` takes them."""
 
-    async def work() -> int:
-        return await files_known(await station_of(station), daq)
+    data_directory: str
+    dest_directory: str
+    daq: TransferOutcome | str
+    expect: int
+    file: str
+    timeout_s: float
+    report_period_s: float
+    station: DMStation | str | None
+    known: int = 0
 
-    return (yield from carried_out(work))
+    def prepare(self) -> MsgGenerator[None]:
+        """Start the DAQ, if asked to, and find out how many files it has seen until now."""
+        if self.data_directory:
+            self.daq = yield from start_daq(self.data_directory, self.dest_directory, station=self.station)
+        if self.expect:
+            self.known = yield from carried_out(self._files_known)
+
+    async def _files_known(self) -> int:
+        return await files_known(await station_of(self.station), self.daq)
+
+    def stored(self) -> MsgGenerator[TransferOutcome | None]:
+        """Wait until the files are stored; answers the DAQ, None when there is none to wait for."""
+        if not (self.data_directory or self.expect or self.file):
+            return None
+        return (
+            yield from wait_daq(
+                self.known + self.expect,
+                self.file,
+                daq=self.daq,
+                timeout=self.timeout_s,
+                report_period=self.report_period_s,
+                station=self.station,
+            )
+        )

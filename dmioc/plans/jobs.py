@@ -109,7 +109,7 @@ class JobRun:
         if self._request.if_running == WAIT:
             setpoints[slot.wait_timeout] = remaining_s
         await put(setpoints)
-        start = Command(slot.start, remaining_s + _ANSWER_S)
+        start = Command(slot.start, remaining_s + _ANSWER_S, watch)
         self._starting = slot, start
         try:
             await start.carried_out()
@@ -193,7 +193,7 @@ class JobRun:
             try:
                 slot = free_slot(watch, self._station, None)
                 await put({slot.owner: self._request.owner, slot.attach_id: self._job_id})
-                await command(slot.attach)
+                await command(slot.attach, watch=watch)
             except RefusedError as error:
                 reason = error
                 break

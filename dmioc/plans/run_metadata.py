@@ -12,7 +12,7 @@ from bluesky.preprocessors import (
 )
 
 from dmioc.errors import DmiocError
-from dmioc.plans.metadata import send_metadata
+from dmioc.plans.metadata import ANSWER_TIMEOUT_S, send_metadata
 from dmioc.plans.outcomes import MetadataOutcome
 
 if TYPE_CHECKING:
@@ -62,7 +62,12 @@ class RunMetadata:
             self._runs[record.run_uid] = record
 
     def sent(
-        self, station: DMStation | str | None, more: Mapping[str, Any], *, must: bool
+        self,
+        station: DMStation | str | None,
+        more: Mapping[str, Any],
+        *,
+        must: bool,
+        timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> MsgGenerator[tuple[MetadataOutcome, ...]]:
         """A plan that adds a dataset for each run.
 
@@ -70,6 +75,7 @@ class RunMetadata:
             station: as plans take it.
             more: what else belongs to them: stands beside their documents under ``dm``.
             must: whether to raise the first error, once all were tried; else it is logged and stands in the outcome.
+            timeout_s: longest time for each answer.
         """
         outcomes: list[MetadataOutcome] = []
         first: DmiocError | None = None
@@ -77,7 +83,12 @@ class RunMetadata:
             content = {**record.metadata(), "dm": dict(more)}
             try:
                 outcome = yield from send_metadata(
-                    uid, content, experiment=self._experiment, workflow=self._workflow, station=station
+                    uid,
+                    content,
+                    experiment=self._experiment,
+                    workflow=self._workflow,
+                    timeout=timeout_s,
+                    station=station,
                 )
             except DmiocError as error:
                 first = first or error

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dmioc.errors import CommandFailedError, DmiocError, GatewayLostError, InterruptedCommandError, JobFailedError
@@ -34,42 +35,36 @@ _COUNTS = ("received", "processed", "missed", "errors")
 _READBACKS = ("state", "job_id", "error", "message", "result", *_COUNTS)
 
 
-class StreamRun:
-    """One session as one plan asked for it; for use in the RunEngine's loop.
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What session to offer.
 
-    Args:
-        station: the gateway.
-        request: the workflow to start with it; None: it is started by somebody else.
+    Attributes:
         source: PV of the data.
-        stream_args: what the workflow is told with Begin and End.
+        job: the workflow to start with it; None: it is started by somebody else.
+        args: what the workflow is told with Begin and End.
         slot, workflow_slot: which ones to use; None: the first that are free.
         ready_timeout_s: longest time until the workflow is ready.
         drain_timeout_s: longest time for it to finish when there are no more data.
         report_period_s: time between two reports in the log.
     """
 
-    def __init__(
-        self,
-        station: DMStation,
-        request: JobRequest | None,
-        *,
-        source: str,
-        stream_args: Mapping[str, Any] | None,
-        slot: Slot | None,
-        workflow_slot: Slot | None,
-        ready_timeout_s: float,
-        drain_timeout_s: float,
-        report_period_s: float,
-    ) -> None:
+    source: str
+    job: JobRequest | None
+    args: Mapping[str, Any] | None
+    slot: Slot | None
+    workflow_slot: Slot | None
+    ready_timeout_s: float
+    drain_timeout_s: float
+    report_period_s: float
+
+
+class StreamRun:
+    """One session as one plan asked for it; for use in the RunEngine's loop."""
+
+    def __init__(self, station: DMStation, request: StreamRequest) -> None:
         self._station = station
         self._request = request
-        self._source = source
-        self._stream_args = stream_args
-        self._wanted = slot
-        self._wanted_workflow_slot = workflow_slot
-        self._ready_timeout_s = ready_timeout_s
-        self._drain_timeout_s = drain_timeout_s
-        self._report_period_s = report_period_s
         self._slot: Any = None
         self._workflow_slot: Any = None
         self._offering: Command | None = None
@@ -77,8 +72,8 @@ class StreamRun:
         self._before = ""
         self._shown: Mapping[str, Any] = {}
         watched = [getattr(slot, name) for slot in station.streams.slots for name in ("state", "session", *_COUNTS)]
-        self._patience = Patience(math.inf, report_period_s, "the stream")
-        self._watch = Watch(station, None, [*watched, *(workflow_slots.watched(station) if request else ())])
+        self._patience = Patience(math.inf, request.report_period_s, "the stream")
+        self._watch = Watch(station, None, [*watched, *(workflow_slots.watched(station) if request.job else ())])
 
     def close(self) -> None:
         """Watch no longer."""
@@ -95,14 +90,14 @@ class StreamRun:
         """
         await self._watch.open()
         watch, slots = self._watch, self._station.streams.slots
-        self._slot = slots_for(self._station, slots, self._wanted, lambda slot: watch.value(slot.state) not in _ACTIVE)[
-            0
-        ]
+        self._slot = slots_for(
+            self._station, slots, self._request.slot, lambda slot: watch.value(slot.state) not in _ACTIVE
+        )[0]
         await put({**self._workflow_setpoints(), **self._setpoints()})
         before = await read(self._slot, "session", ())
         self._before = before["session"] if before else ""
-        self._offering = Command(self._slot.offer, self._ready_timeout_s + _ANSWER_S)
-        await self._carried_out(self._offering, _READY, self._ready_timeout_s)
+        self._offering = Command(self._slot.offer, self._request.ready_timeout_s + _ANSWER_S, watch)
+        await self._carried_out(self._offering, _READY, self._request.ready_timeout_s)
         shown = await read(self._slot, "session", _READBACKS)
         if shown is None:
             raise GatewayLostError(f"the gateway went away when {self._what} was ready")
@@ -110,24 +105,25 @@ class StreamRun:
         self._offering = None
         self._patience.what = self._what
         _LOG.info("%s of %s is ready", self._what, slot_name(self._station, self._slot))
-        await self._carried_out(Command(self._slot.begin), _READY - {StreamState.READY.value}, _ANSWER_S)
+        await self._carried_out(Command(self._slot.begin, watch=watch), _READY - {StreamState.READY.value}, _ANSWER_S)
         await self._shown_by_monitors()
 
     def _workflow_setpoints(self) -> dict[Any, Any]:
-        if self._request is None:
+        job = self._request.job
+        if job is None:
             return {}
-        self._workflow_slot = workflow_slots.free_slot(self._watch, self._station, self._wanted_workflow_slot)
+        self._workflow_slot = workflow_slots.free_slot(self._watch, self._station, self._request.workflow_slot)
         # The session is the request: the gateway adds its uuid itself.
-        return {**self._request.setpoints(self._workflow_slot, self._watch), self._workflow_slot.request_id: ""}
+        return {**job.setpoints(self._workflow_slot, self._watch), self._workflow_slot.request_id: ""}
 
     def _setpoints(self) -> dict[Any, Any]:
         slots = self._station.workflows.slots
         return {
             self._slot.wf_slot: slots.index(self._workflow_slot) + 1 if self._workflow_slot is not None else 0,
-            self._slot.source: self._source,
-            self._slot.args: json_object(self._stream_args),
-            self._slot.ready_timeout: self._ready_timeout_s,
-            self._slot.drain_timeout: self._drain_timeout_s,
+            self._slot.source: self._request.source,
+            self._slot.args: json_object(self._request.args),
+            self._slot.ready_timeout: self._request.ready_timeout_s,
+            self._slot.drain_timeout: self._request.drain_timeout_s,
         }
 
     async def _carried_out(self, what: Command, wanted: frozenset[str], timeout_s: float) -> None:
@@ -198,8 +194,8 @@ class StreamRun:
 
     async def end(self) -> None:
         """Say that no more data come, and return when the workflow has drained; raises as `begin`."""
-        end = Command(self._slot.end, self._drain_timeout_s + _ANSWER_S)
-        await self._carried_out(end, frozenset({_DONE}), self._drain_timeout_s)
+        end = Command(self._slot.end, self._request.drain_timeout_s + _ANSWER_S, self._watch)
+        await self._carried_out(end, frozenset({_DONE}), self._request.drain_timeout_s)
         shown = await read(self._slot, "session", _READBACKS)
         if shown is not None and shown["session"] == self._session:
             self._shown = shown
@@ -207,9 +203,10 @@ class StreamRun:
     async def job(self) -> JobOutcome | None:
         """The job behind the session when it has ended; None when none was started with it. Raises as `JobRun.finish`."""
         job_id = str(self._shown.get("job_id", ""))
-        if self._request is None or not job_id:
+        job = self._request.job
+        if job is None or not job_id:
             return None
-        run = JobRun(self._station, self._request, None, self._drain_timeout_s, self._report_period_s)
+        run = JobRun(self._station, job, None, self._request.drain_timeout_s, self._request.report_period_s)
         run.follow(self._workflow_slot, job_id, {})
         async with run.watch() as watch:
             await run.finish(watch)

@@ -10,13 +10,13 @@ from bluesky.utils import RequestStop
 
 from dmioc.errors import JobFailedError
 from dmioc.plans.acquisition import Acquisition, checked_plan
-from dmioc.plans.arguments import RAISE, check_on_failure, merged_arguments
+from dmioc.plans.arguments import RAISE, check_has_workflow, check_on_failure, merged_arguments
 from dmioc.plans.carrying import carried_out, cleaned_up
 from dmioc.plans.guarding import guarded
 from dmioc.plans.job_request import JobRequest
 from dmioc.plans.outcomes import RunOutcome
 from dmioc.plans.stations import station_of
-from dmioc.plans.stream_session import StreamRun
+from dmioc.plans.stream_session import StreamRequest, StreamRun
 from dmioc.plans.workflows import told
 
 if TYPE_CHECKING:
@@ -84,44 +84,54 @@ def streaming(
     """
     checked_plan(plan)
     check_on_failure(on_failure)
-    arguments = merged_arguments(args, workflow_args)
-    request = JobRequest(workflow, file_path, arguments, owner) if workflow else None
+    check_has_workflow(workflow, {**(args or {}), **workflow_args})
+    job = JobRequest(workflow, file_path, merged_arguments(args, workflow_args), owner) if workflow else None
+    request = StreamRequest(
+        source, job, stream_args, slot, workflow_slot, ready_timeout, drain_timeout, report_period_s=report_period
+    )
     acquisition = Acquisition(station, workflow, metadata, adds_metadata=add_run_metadata, on_failure=on_failure)
-    run: StreamRun | None = None
-
-    async def begin() -> StreamRun:
-        nonlocal run
-        run = StreamRun(
-            await station_of(station),
-            request,
-            source=source,
-            stream_args=stream_args,
-            slot=slot,
-            workflow_slot=workflow_slot,
-            ready_timeout_s=ready_timeout,
-            drain_timeout_s=drain_timeout,
-            report_period_s=report_period,
-        )
-        await run.begin()
-        return run
-
-    def steps() -> MsgGenerator[RunOutcome]:
-        yield from acquisition.prepare()
-        stream = yield from carried_out(begin)
-        yield from acquisition.acquire(guarded(plan, stream))
-        yield from _ended(stream, acquisition, on_failure)
-        return (yield from acquisition.tell())
-
-    def left(error: Exception) -> MsgGenerator[None]:
-        if run is not None:
-            yield from carried_out(functools.partial(run.leave, isinstance(error, RequestStop)))
-        yield from acquisition.tell_of_error(error)
-
+    outline = _Outline(station, request, acquisition, on_failure)
     try:
-        return (yield from cleaned_up(steps(), left))
+        return (yield from cleaned_up(outline.steps(plan), outline.leave))
     finally:
-        if run is not None:
-            run.close()
+        outline.close()
+
+
+class _Outline:
+    """The steps of one stream, and what is to be done when they are left."""
+
+    def __init__(
+        self, station: DMStation | str | None, request: StreamRequest, acquisition: Acquisition, on_failure: str
+    ) -> None:
+        self._station = station
+        self._request = request
+        self._acquisition = acquisition
+        self._on_failure = on_failure
+        self._run: StreamRun | None = None
+
+    async def _begin(self) -> StreamRun:
+        self._run = StreamRun(await station_of(self._station), self._request)
+        await self._run.begin()
+        return self._run
+
+    def steps(self, plan: Any) -> MsgGenerator[RunOutcome]:
+        """The outline, around the acquisition."""
+        yield from self._acquisition.prepare()
+        stream = yield from carried_out(self._begin)
+        yield from self._acquisition.acquire(guarded(plan, stream))
+        yield from _ended(stream, self._acquisition, self._on_failure)
+        return (yield from self._acquisition.tell())
+
+    def leave(self, error: Exception) -> MsgGenerator[None]:
+        """What is to be done when the steps are left by an error, or by abort or stop."""
+        if self._run is not None:
+            yield from carried_out(functools.partial(self._run.leave, isinstance(error, RequestStop)))
+        yield from self._acquisition.tell_of_error(error)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._run is not None:
+            self._run.close()
 
 
 def _ended(stream: StreamRun, acquisition: Acquisition, on_failure: str) -> MsgGenerator[None]:

@@ -148,5 +148,5 @@ async def files_known(dm: DMStation, daq: TransferOutcome | str) -> int:
     """Files that a DAQ has seen until now, as DM says when it is asked anew; raises as `held_daq`, and `GatewayLostError`."""
     async with Watch(dm, None, watched(dm.daqs.slots)) as watch:
         slot = held_daq(watch, dm, daq, None)
-        await command(dm.refresh)
+        await command(dm.refresh, watch=watch)
         return (await outcome_of(dm, slot)).files_total

@@ -70,7 +70,7 @@ def start_daq(
             chosen = chosen or free_slot(watch, dm, dm.daqs.slots, slot)
             shared = shared_setpoints(chosen, dest_directory, workflow, workflow_args, options)
             await put({chosen.data_directory: data_directory, **shared})
-            await command(chosen.start)
+            await command(chosen.start, watch=watch)
             outcome = await outcome_of(dm, chosen)
         verb = "attached to" if outcome.attached else "started"
         _LOG.info("%s DAQ %s of %s on %s", verb, outcome.id, outcome.experiment, outcome.directory)
@@ -100,7 +100,7 @@ def stop_daq(
         dm = await station_of(station)
         async with Watch(dm, Service.DAQ, watched(dm.daqs.slots)) as watch:
             chosen = held_daq(watch, dm, daq, slot)
-            await command(chosen.stop_, _STOP_TIMEOUT_S)
+            await command(chosen.stop_, _STOP_TIMEOUT_S, watch)
             return await outcome_of(dm, chosen)
 
     return (yield from carried_out(work))
@@ -208,7 +208,7 @@ def upload(
                     **shared_setpoints(chosen, dest_directory, workflow, workflow_args, options),
                 }
             )
-            await command(chosen.start)
+            await command(chosen.start, watch=watch)
             outcome = await outcome_of(dm, chosen)
             if wait:
                 patience = Patience(timeout, report_period, f"upload {outcome.id} of {path}")

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from dmioc.errors import CommandFailedError, InterruptedCommandError, RefusedError, WaitTimeoutError
+from dmioc.errors import CommandFailedError, GatewayLostError, InterruptedCommandError, RefusedError, WaitTimeoutError
 from dmioc.plans.watching import IDLE, Watch, command, put
 
 _LOG = logging.getLogger(__name__)
@@ -80,8 +80,9 @@ async def settled(
         piece_s = max(min(PIECE_S, began_s), 0.1)
         try:
             await put({group.wait_timeout: piece_s})
-            await command(group.wait)
-        except InterruptedCommandError as error:
+            await command(group.wait, watch=watch)
+        except (InterruptedCommandError, GatewayLostError) as error:
+            # until() knows how long the gateway may be away.
             _LOG.info("%s: asked again", error)
         except RefusedError as error:
             if "busy:" not in str(error):

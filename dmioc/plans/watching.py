@@ -157,17 +157,20 @@ class Watch(AbstractAsyncContextManager["Watch"]):
 
     def check(self, what: str) -> None:
         """Raises as `until` when gateway or DM have been away for too long; to be called often."""
-        self._gateway_away_s = self._since(self.is_connected, self._gateway_away_s)
+        self.check_gateway(what)
         if self._gateway_away_s is not None:
             self._dm_away_s = None
-            if self._loop.time() - self._gateway_away_s > self.lost_after_s:
-                raise GatewayLostError(
-                    f"{what}: the gateway {self._station.prefix} has been away for {self.lost_after_s:g} s (LostAfter);"
-                    " DM goes on with what it was given"
-                )
-            return
-        if self._service is not None:
+        elif self._service is not None:
             self._check_dm(what, self._service)
+
+    def check_gateway(self, what: str) -> None:
+        """Raises `GatewayLostError` when the gateway has been away for too long; to be called often."""
+        self._gateway_away_s = self._since(self.is_connected, self._gateway_away_s)
+        if self._gateway_away_s is not None and self._loop.time() - self._gateway_away_s > self.lost_after_s:
+            raise GatewayLostError(
+                f"{what}: the gateway {self._station.prefix} has been away for {self.lost_after_s:g} s (LostAfter);"
+                " DM goes on with what it was given"
+            )
 
     def _check_dm(self, what: str, service: Service) -> None:
         state, error = (self._values.get(signal) for signal in self._service_signals)
@@ -212,11 +215,13 @@ class Command:
     Args:
         signal: the command.
         timeout_s: longest time; None: as the command is declared.
+        watch: ends the wait for its end when the gateway has been away for longer than ``LostAfter``; None: the device decides.
     """
 
-    def __init__(self, signal: Any, timeout_s: float | None = None) -> None:
+    def __init__(self, signal: Any, timeout_s: float | None = None, watch: Watch | None = None) -> None:
         self._signal = signal
         self._timeout_s = timeout_s
+        self._watch = watch
         self._put: asyncio.Future[Any] | None = None
 
     async def begin(self) -> Any:
@@ -228,7 +233,14 @@ class Command:
 
     async def carried_out(self) -> None:
         """Run it to its end; raises as `CommandSignal.set`."""
-        await ended(await self.begin())
+        end = asyncio.ensure_future(ended(await self.begin()))
+        try:
+            while not (await asyncio.wait({end}, timeout=LOOK_AGAIN_S))[0]:
+                if self._watch is not None:
+                    self._watch.check_gateway(self._signal.pvname)
+            end.result()
+        finally:
+            end.cancel()
 
     async def is_busy(self) -> bool:
         """Whether the gateway is at it; a put that is on its way is waited for. False: it has ended, or was never begun."""
@@ -243,9 +255,9 @@ class Command:
         return False
 
 
-async def command(signal: Any, timeout_s: float | None = None) -> None:
-    """Run a command to its end; raises as `CommandSignal.set`. It goes on in the gateway when the caller is cancelled."""
-    await Command(signal, timeout_s).carried_out()
+async def command(signal: Any, timeout_s: float | None = None, watch: Watch | None = None) -> None:
+    """Run a command to its end, see `Command`. It goes on in the gateway when the caller is cancelled."""
+    await Command(signal, timeout_s, watch).carried_out()
 
 
 def shown_now(signal: Any) -> Any:

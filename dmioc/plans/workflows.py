@@ -98,6 +98,16 @@ def run_workflow(
     return outcome
 
 
+def check_job(
+    *, on_failure: str, if_running: str = BESIDE, args: Mapping[str, Any] | None = None, **others: Any
+) -> None:
+    """Raises `ValueError` for arguments that `run_workflow` would not take: better before data are taken than after."""
+    check_on_failure(on_failure)
+    check_choice("if_running", if_running, IF_RUNNING)
+    own = run_workflow.__annotations__
+    merged_arguments(args, {name: value for name, value in others.items() if name not in own})
+
+
 def told(outcome: JobOutcome, on_failure: str) -> None:
     """Raise `JobFailedError` for a job that did not end as Done, or report it, as asked."""
     error = failure_of(outcome)

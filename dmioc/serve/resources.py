@@ -13,8 +13,8 @@ from pathlib import Path
 _LOG = logging.getLogger(__name__)
 _OWN_FDS = Path("/proc/self/fd")
 _UNNAMED = "Task-"
-_POOL = "asyncio_"
-"""How asyncio names the threads of the pool that `asyncio.to_thread` uses; they are made when needed, and stay."""
+_POOLS = ("asyncio_", "aps-dm-api")
+"""How the threads of `asyncio.to_thread` and of `dmioc.dm.aps.threads` are named; they are made when needed, and stay."""
 
 
 def log_resources() -> None:
@@ -28,14 +28,14 @@ def log_resources() -> None:
 def resources() -> dict[str, object]:
     """What this process holds now; to be called in the loop.
 
-    Keys: ``fds`` open files (0 where there is no Linux to ask), ``threads`` of Python but for those of the pool, which are
+    Keys: ``fds`` open files (0 where there is no Linux to ask), ``threads`` of Python but for those of the pools, which are
     ``pool_threads``, ``tasks`` counts by name (of the coroutine where the task has none), ``native`` counts of the objects of
     PVXS by class.
     """
     from dmioc.serve.pva.native import native_objects  # noqa: PLC0415 - heavy, imported by now
 
     names = [thread.name for thread in threading.enumerate()]
-    pool = sum(1 for name in names if name.startswith(_POOL))
+    pool = sum(1 for name in names if name.startswith(_POOLS))
     return {
         "fds": len(os.listdir(_OWN_FDS)) if _OWN_FDS.exists() else 0,
         "threads": len(names) - pool,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from dm_control import DmControl
 from gateway_process import CaClient, GatewayProcess, running_gateway
 from run_engine import Engine, simulated
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,19 @@ def station(gateway: GatewayProcess, ca: CaClient) -> Iterator[Any]:
     device.wait_for_connection(timeout=10.0)
     yield device
     device.destroy()
+
+
+@pytest.fixture
+def start_again(gateway: GatewayProcess, ca: CaClient, station: Any) -> Callable[[], None]:
+    """Starts the gateway anew, and returns when all clients are connected: libca may take its time."""
+
+    def start() -> None:
+        gateway.start()
+        wait_until(lambda: station.connected, 40.0, 0.1, what="the station is connected")
+        ca.close()
+        ca.wait_for("State", "Connected")
+
+    return start
 
 
 @pytest.fixture

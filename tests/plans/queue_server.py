@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -32,10 +31,7 @@ def free_port() -> int:
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Host and port of a Redis for the time of a test."""
-    with warnings.catch_warnings():
-        # fakeredis warns of a parameter of its own that it passes by its old name.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        server = import_module("fakeredis").TcpFakeServer(("127.0.0.1", free_port()), server_type="redis")
+    server = import_module("fakeredis").TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -184,6 +184,23 @@ def test_catalog_that_does_not_take_the_metadata(
     assert "its metadata are not in DM" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"workflow": "example-01", "if_running": "maybe"}, "if_running takes"),
+        ({"workflow": "example-01", "args": {"a": 1}, "a": 2}, "as a keyword: a"),
+        ({"on_failure": "ignore"}, "on_failure takes"),
+        ({"expects": 3}, "no workflow is given that could take expects"),
+    ],
+)
+def test_arguments_are_checked_before_data_are_taken(
+    engine: Engine, det: Any, given: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        engine.run(file_based(bp.count([det]), **given))
+    assert engine.documents == []
+
+
 def test_what_is_no_plan(engine: Engine) -> None:
     with pytest.raises(TypeError, match="was it called"):
         engine.run(file_based(bp.count))  # pyright: ignore[reportArgumentType]

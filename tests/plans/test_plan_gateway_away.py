@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,18 @@ from run_engine import Engine
 from waiting import wait_until
 
 from dmioc.errors import GatewayLostError
-from dmioc.plans import run_workflow, wait_daq
+from dmioc.plans import run_workflow, start_daq, wait_daq
 
 AWAY_S = 3.0
 
 
 @pytest.fixture
-def rest(gateway: GatewayProcess, ca: CaClient) -> Iterator[GatewayProcess]:
+def rest(gateway: GatewayProcess, ca: CaClient, start_again: Callable[[], None]) -> Iterator[GatewayProcess]:
     """The gateway, which is there again after the test."""
     ca.put("LostAfter", AWAY_S)
     yield gateway
     if gateway.process.poll() is not None:
-        gateway.start()
-    ca.close()
-    ca.wait_for("State", "Connected", timeout_s=30.0)
+        start_again()
     for number in range(1, 5):
         if ca.get(f"WF{number}:Status") in {"Pending", "Running"}:
             ca.command(f"WF{number}:Abort")
@@ -44,12 +42,12 @@ def job_id(engine: Engine, ca: CaClient, gated: str, tmp_path: Path, caplog: pyt
 
 
 def test_restarted_gateway_is_taken_up_again(
-    engine: Engine, ca: CaClient, rest: GatewayProcess, job_id: str, tmp_path: Path
+    engine: Engine, ca: CaClient, rest: GatewayProcess, start_again: Callable[[], None], job_id: str, tmp_path: Path
 ) -> None:
     ca.put("LostAfter", 40.0)
     rest.kill()
     (tmp_path / "gate").touch()  # the job ends while nobody looks
-    rest.start()
+    start_again()
     outcome = engine.end()
     assert (outcome.job_id, outcome.status) == (job_id, "Done")
 
@@ -61,6 +59,40 @@ def test_killed_gateway(engine: Engine, rest: GatewayProcess, job_id: str) -> No
     with pytest.raises(GatewayLostError, match=words):
         engine.end()
     assert AWAY_S <= time.monotonic() - began_s < AWAY_S + 2.0
+
+
+@pytest.fixture
+def watched_folder(engine: Engine, ca: CaClient, tmp_path: Path) -> Iterator[Path]:
+    """A folder that a DAQ watches."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    engine.run(start_daq(str(folder), "away"))
+    yield folder
+    ca.command("DAQ1:Stop")
+
+
+def test_restarted_gateway_while_files_are_waited_for(
+    engine: Engine, ca: CaClient, rest: GatewayProcess, start_again: Callable[[], None], watched_folder: Path
+) -> None:
+    ca.put("LostAfter", 40.0)
+    engine.start(wait_daq(file="late.dat"))  # only the gateway can tell: its command Wait runs
+    ca.wait_for("DAQ1:Wait", "Busy")
+    rest.kill()
+    (watched_folder / "late.dat").write_bytes(b"late")
+    start_again()
+    assert engine.end().files_done == 1
+
+
+def test_killed_gateway_while_files_are_waited_for(
+    engine: Engine, ca: CaClient, watched_folder: Path, rest: GatewayProcess
+) -> None:
+    engine.start(wait_daq(file="never.dat"))
+    ca.wait_for("DAQ1:Wait", "Busy")
+    began_s = time.monotonic()
+    rest.kill()
+    with pytest.raises(GatewayLostError, match=rf"the gateway {rest.prefix} has been away for 3 s"):
+        engine.end()
+    assert AWAY_S <= time.monotonic() - began_s < AWAY_S + 3.0
 
 
 def test_gateway_that_is_not_there(engine: Engine, station: Any, rest: GatewayProcess) -> None:

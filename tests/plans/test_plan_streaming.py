@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from gateway_process import CaClient, GatewayProcess
 from run_engine import Engine, simulated
 from waiting import wait_until
 
-from dmioc.errors import JobFailedError
+from dmioc.errors import GatewayLostError, JobFailedError
 from dmioc.plans import streaming
 
 SOURCE = """
@@ -197,7 +197,7 @@ def test_left_while_data_are_taken(engine: Engine, ca: CaClient, source: Source,
         assert ca.get("STR1:State") == "Aborted"
         ca.wait_for("WF1:Status", lambda word: word in {"Aborted", "Failed"})
     elif how == "stop":
-        ca.wait_for("STR1:State", "Done")
+        ca.wait_for("STR1:State", "Done", timeout_s=30.0)
         ca.wait_for("WF1:Status", "Done")
     else:
         assert (ca.get("STR1:State"), ca.get("WF1:Status")) == ("Streaming", "Running")
@@ -246,7 +246,7 @@ def test_without_a_workflow_of_ours(engine: Engine, ca: CaClient, source: Source
 
 
 def test_gateway_restarted_while_data_are_taken(
-    engine: Engine, ca: CaClient, gateway: GatewayProcess, source: Source
+    engine: Engine, ca: CaClient, gateway: GatewayProcess, start_again: Callable[[], None], source: Source
 ) -> None:
     over: list[str] = []
 
@@ -257,9 +257,23 @@ def test_gateway_restarted_while_data_are_taken(
     engine.start(streamed(source, taking(source, 10, until_over())))
     wait_until(lambda: [name for name, _ in engine.documents].count("event") == 1, what="the plan is in the middle")
     gateway.kill()
-    gateway.start()
-    ca.close()
-    ca.wait_for("STR1:State", "Streaming", timeout_s=30.0)
+    start_again()
+    ca.wait_for("STR1:State", "Streaming")
     over.append("now")
     outcome = engine.end()
     assert outcome.stream is not None and outcome.stream.state == "Done"
+
+
+def test_gateway_killed_while_data_are_taken(
+    engine: Engine, ca: CaClient, gateway: GatewayProcess, start_again: Callable[[], None], source: Source
+) -> None:
+    ca.put("LostAfter", 2.0)
+    engine.start(streamed(source, taking(source, 10, bps.sleep(60))))
+    wait_until(lambda: [name for name, _ in engine.documents].count("event") == 1, what="the plan is in the middle")
+    began_s = time.monotonic()
+    gateway.kill()
+    with pytest.raises(GatewayLostError, match=r"session .*: the gateway .* has been away for 2 s \(LostAfter\)"):
+        engine.end()
+    assert 2.0 <= time.monotonic() - began_s < 7.0
+    assert engine.documents[-1][1]["exit_status"] == "fail"
+    start_again()

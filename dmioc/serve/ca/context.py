@@ -19,7 +19,7 @@ from dmioc.serve.ca.fields import channel_of, field, long_string
 from dmioc.serve.ca.protocol import CircuitProtocol
 from dmioc.serve.ca.search import SearchResponder
 from dmioc.serve.ca.settings import CaSettings, beacon_period_s
-from dmioc.serve.ca.sockets import bound_udp, broadcast_sockets, listening_sockets
+from dmioc.serve.ca.sockets import BACKLOG_CONNECTIONS, bound_udp, broadcast_sockets, listening_sockets
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +142,7 @@ class ServerContext(Context):
             self.server_tasks.create(self.tcp_handler(connection, connection.getpeername()))
 
         self._servers.append(await asyncio.start_server(new_client, sock=sock))
+        sock.listen(BACKLOG_CONNECTIONS)  # asyncio has set its own, and whom the kernel turns away tries again after a second
 
     async def tcp_handler(self, client: Connection, addr: tuple[str, int]) -> None:
         """Serve one client until it is gone.

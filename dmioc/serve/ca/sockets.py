@@ -12,7 +12,9 @@ from dmioc.serve.ca.settings import ANY, LOOPBACK
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG_CONNECTIONS = 256
+BACKLOG_CONNECTIONS = 512
+"""Clients that may come at the same time."""
+
 _PORT_TRIES = 20
 _LOOPBACK_NET = "127."
 
@@ -96,7 +98,7 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind((host, port))
-        sock.listen(_BACKLOG_CONNECTIONS)  # here, so that a port that another listens on is found taken
+        sock.listen(BACKLOG_CONNECTIONS)  # here, so that a port that another listens on is found taken
     except OSError:
         sock.close()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from p4p import Value
 from p4p.server import ServerOperation
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 INTERNAL_ERROR = "internal error of the gateway; its log tells more"
 _YES = frozenset(("true", "yes", "1"))
 
+T = TypeVar("T")
 Take = Callable[[Value, Origin], "asyncio.Future[Outcome]"]
 """Takes what a client put; raises `DmiocError` for what is refused before the engine is asked."""
 
@@ -29,14 +31,30 @@ def refuse(operation: ServerOperation, reason: str) -> None:
 
 
 def origin_of(operation: ServerOperation, protocol: str) -> Origin:
-    """Who asks: the account that the client claims, and the host that it is connected from."""
+    """Who asks: the account that the client claims, empty if it is no text, and the host that it is connected from."""
     host = operation.peer().rpartition(":")[0].strip("[]")
-    return Origin(protocol, operation.account(), host)
+    try:
+        return Origin(protocol, operation.account(), host)
+    except UnicodeDecodeError:
+        return Origin(protocol, "", host)
+
+
+def sent(read: Callable[[], T], full_name: str) -> T:
+    """What a client sent, as ``read`` has it from p4p; raises `RefusedError` for what Python cannot hold."""
+    try:
+        return read()
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{full_name} takes text in UTF-8: {error.reason}") from error
+    except RecursionError as error:
+        raise RefusedError(f"{full_name} takes no structure that is nested so deeply") from error
 
 
 def waits_for_end(operation: ServerOperation) -> bool:
     """Whether the client wants its answer at the end of what the put begins (``record._options.block``)."""
-    return str(operation.pvRequest().get("record._options.block", "")).strip().lower() in _YES
+    try:
+        return str(operation.pvRequest().get("record._options.block", "")).strip().lower() in _YES
+    except UnicodeDecodeError:
+        return False
 
 
 class PutHandler:
@@ -106,7 +124,7 @@ def scalar_take(engine: Puttable, pv: PV, full_name: str) -> Take:
         if not value.changed(path):
             fields = ", ".join(sorted(value.changedSet())) or "nothing"
             raise RefusedError(f"{full_name} takes a put to its value, not to {fields}")
-        raw: Raw = value[path]
+        raw: Raw = sent(lambda: value[path], full_name)
         return engine.put(pv.name, raw, origin)
 
     return take
@@ -117,7 +135,8 @@ def structure_take(engine: Puttable, pv: PV, full_name: str) -> Take:
     names = tuple(column.name for column in pv.columns)
 
     def take(value: Value, origin: Origin) -> asyncio.Future[Outcome]:
-        fields: dict[str, object] = {name: value[name] for name in names if value.changed(name)}
+        changed = [name for name in names if value.changed(name)]
+        fields: dict[str, object] = sent(lambda: {name: value[name] for name in changed}, full_name)
         if not fields:
             raise RefusedError(f"{full_name} takes a put to one or more of {', '.join(names)}")
         return engine.put_structure(pv.name, fields, origin)

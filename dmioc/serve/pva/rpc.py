@@ -19,7 +19,7 @@ from dmioc.errors import DmiocError, InterruptedCommandError, RefusedError
 from dmioc.model.refusal import error_text
 from dmioc.serve.pva.encoding import changed_event, check_columns, sendable
 from dmioc.serve.pva.layouts import column_codes, table_spec, table_type
-from dmioc.serve.pva.operations import INTERNAL_ERROR, PutHandler, origin_of, read_only_take, refuse
+from dmioc.serve.pva.operations import INTERNAL_ERROR, PutHandler, origin_of, read_only_take, refuse, sent
 from dmioc.serve.pva.views import columns
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def question(value: Value, full_name: str) -> tuple[str, dict[str, object]]:
     The method is the argument ``method``, or else what the path of the NTURI has after the PV's name. Raises `RefusedError`
     where there is none.
     """
-    fields = cast("dict[str, object]", _plain(value))
+    fields = cast("dict[str, object]", sent(lambda: _plain(value), full_name))
     query = fields.get("query")
     if isinstance(query, dict):
         arguments = dict(cast("dict[str, object]", query))
