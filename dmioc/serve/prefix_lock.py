@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from dmioc.errors import PrefixInUseError
@@ -17,7 +17,7 @@ _CONNECT_S = 1.0
 
 
 @contextmanager
-def held_prefix(prefix: str) -> Iterator[None]:
+def held_prefix(prefix: str) -> Generator[None]:
     """Hold the prefix among the gateways of this host; the kernel gives it back when the process ends, however it ends.
 
     It is the name of a socket without a file, which only Linux has: elsewhere this does nothing. Raises `PrefixInUseError`

@@ -142,7 +142,8 @@ class ServerContext(Context):
             self.server_tasks.create(self.tcp_handler(connection, connection.getpeername()))
 
         self._servers.append(await asyncio.start_server(new_client, sock=sock))
-        sock.listen(BACKLOG_CONNECTIONS)  # asyncio has set its own, and whom the kernel turns away tries again after a second
+        # asyncio has set its own, and a client that the kernel turns away tries again only after a second.
+        sock.listen(BACKLOG_CONNECTIONS)
 
     async def tcp_handler(self, client: Connection, addr: tuple[str, int]) -> None:
         """Serve one client until it is gone.
