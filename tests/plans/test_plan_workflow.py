@@ -209,8 +209,10 @@ def test_a_slot_that_another_client_takes(
     engine: Engine, ca: CaClient, gated: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = tmp_path / "gate"
+    caplog.set_level(logging.INFO, "dmioc.plans")
     engine.start(run_workflow(gated, gate=str(gate), file_path="/dev/null"))
     job_id = running(ca)
+    wait_until(lambda: f"job {job_id} of gated is followed by WF1" in caplog.text, what="the plan waits")
     ca.puts("WF1:", Name=gated, FilePath="/dev/null", Args=json.dumps({"gate": "/never"}), RequestID="")
     assert ca.command("WF1:Start")[0] == "OK"
     ca.wait_for("WF2:JobID", job_id)
