@@ -124,13 +124,16 @@ def test_the_switch_of_commands(ca: CaClient, attacker: Attacker, watch: Watch) 
 
 def test_texts_of_16_mb(ca: CaClient, attacker: Attacker, watch: Watch, gateway: GatewayProcess) -> None:
     """They end the circuit before they are in memory; what fits into a message is refused by its length."""
-    before_bytes = psutil.Process(gateway.process.pid).memory_info().rss
-    for pv in (pv for pv in SCALARS if pv.name in ("MD:JSON", "WF1:Args", "Message", "PollPeriod")):
-        closed = attacker.closed
-        assert attacker.put([(pv, text(b"x" * 2**24))]) == [] and attacker.closed == closed + 1
-        assert attacker.put([(pv, text(b"y" * 2**21))]) == []
+    process, before_bytes = psutil.Process(gateway.process.pid), 0
+    for _ in range(2):
+        # Python keeps what the first round needed for the next.
+        before_bytes = process.memory_info().rss
+        for pv in (pv for pv in SCALARS if pv.name in ("MD:JSON", "WF1:Args", "Message", "PollPeriod")):
+            closed = attacker.closed
+            assert attacker.put([(pv, text(b"x" * 2**24))]) == [] and attacker.closed == closed + 1
+            assert attacker.put([(pv, text(b"y" * 2**21))]) == []
     watch.check(attacker.read)
-    assert psutil.Process(gateway.process.pid).memory_info().rss - before_bytes < MEMORY_BYTES
+    assert process.memory_info().rss - before_bytes < MEMORY_BYTES
 
 
 LIBCA_PUTS: tuple[tuple[Any, str], ...] = (
