@@ -174,7 +174,9 @@ def test_a_plan_ends_at_every_outcome(
 
     def act() -> None:
         wait_until(lambda: connector.status.get() != "not_run", 20.0, what="the plan begins")
-        wait_until(lambda: connector.stage_id.get() not in ("not_run", "-n/a-") or connector.idle, 20.0, what="the job runs")
+        wait_until(
+            lambda: connector.stage_id.get() not in ("not_run", "-n/a-") or connector.idle, 20.0, what="the job runs"
+        )
         acted_s.append(time.monotonic())
         case.action(station)
 
