@@ -103,6 +103,10 @@ class Commands:
         """PVs whose commands are known."""
         return frozenset(self._commands)
 
+    def runs(self, name: str) -> bool:
+        """Whether this command runs, or is just to begin."""
+        return name in self._running
+
     def busy(self, group: str) -> bool:
         """Whether a command of the group runs."""
         return any(self._catalogue[name].group == group for name in self._running)

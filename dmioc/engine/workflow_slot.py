@@ -42,6 +42,7 @@ class WorkflowSlot:
         self._lock = asyncio.Lock()
         self._starting = False
         self._given_up = False
+        self._begun = True
         self._not_found = NotFoundCount()
         self._attached = False
         self._reports = JobReports(core, group)
@@ -159,7 +160,9 @@ class WorkflowSlot:
         Raises `RefusedError` naming the setpoint that is wrong or gives one of the arguments too, and while another start runs.
         """
         self._check_idle()
-        return replace(self._submission({source: arguments}), request_id=request_id)
+        submission = replace(self._submission({source: arguments}), request_id=request_id)
+        self._given_up = False
+        return submission
 
     def _check_idle(self) -> None:
         if self._starting:
@@ -170,10 +173,19 @@ class WorkflowSlot:
 
     def _order(self) -> Order:
         self._check_idle()
-        return msgspec.to_builtins(self._submission().identified())
+        order = msgspec.to_builtins(self._submission().identified())
+        self._given_up = self._begun = False
+        return order
+
+    @property
+    def _is_taken(self) -> bool:
+        """Whether a Start or Run is accepted, and is still to begin."""
+        runs = self._core.commands.runs
+        return not self._begun and (runs(f"{self.group}Start") or runs(f"{self.group}Run"))
 
     async def start(self, order: Order, is_again: bool) -> str:
         """Command Start: submit the job, or attach to the one that the same request started."""
+        self._begun = True
         submission = msgspec.convert(order, Submission)
         if is_again:
             submission = replace(submission, may_be_known=True)
@@ -189,7 +201,6 @@ class WorkflowSlot:
             is_given_up: whether who asked wants no job any more while others are waited for.
         """
         self._check_idle()
-        self._given_up = False
         self._starting = True
         try:
             job, attached = await submit(
@@ -229,7 +240,7 @@ class WorkflowSlot:
         A Start or Run that waits for other jobs (``IfRunning``) is given up too.
         """
         # A submission that DM is being asked for goes on; its job is then the one to abort.
-        gives_up = self._starting
+        gives_up = self._starting or self._is_taken
         if gives_up:
             self._given_up = True
             self._board.changed.fire()
