@@ -6,21 +6,34 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 # Files run side by side: most of a test's time is waiting for DM, so more workers than cores pay.
 WORKERS ?= 3
 
-.PHONY: run test lint render lock clean
+# How long a soak lasts, and how many kills.
+MINUTES ?= 20
+N ?= 1000
 
-run: .venv/.run
+.PHONY: run test lint render lock clean help bench soak kills
+
+run: .venv/.run ## serve DEMO:DM:* with a local DM
 	@$(BIN)/dmioc run $(ARGS)
 
-test: .venv/.dev
+test: .venv/.dev ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-lint: .venv/.dev
+bench: .venv/.dev ## figures beside bare servers and cp + md5sum, about 10 minutes; needs a quiet machine
+	$(BIN)/python tests/bench/run.py $(ARGS)
+
+soak: .venv/.dev ## 200 clients, 2,232 PVs, work and faults for MINUTES, and 5 more with stalled clients
+	$(BIN)/python tests/bench/soak.py --minutes $(MINUTES) $(ARGS)
+
+kills: .venv/.dev ## kill -9 of the gateway at N points of its commands
+	$(BIN)/python tests/bench/kills.py --kills $(N) $(ARGS)
+
+lint: .venv/.dev ## ruff, pyright (strict), import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 	$(BIN)/lint-imports
 
-render: .venv/.run
+render: .venv/.run ## write what is made from the catalogue
 	$(BIN)/dmioc render
 
 $(BIN)/python:
@@ -39,11 +52,14 @@ $(BIN)/python:
 	@touch $@
 
 # Needs uv (pip install uv). No index is written into the locks: your own pip settings hold.
-lock:
+lock: ## new lock files
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --extra devices --extra aio --extra test --extra lint --group build -o requirements-dev.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --group build -c requirements-dev.lock -o requirements.lock pyproject.toml
 
-clean:
+clean: ## remove what was installed
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
