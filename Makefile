@@ -16,7 +16,7 @@ run: .venv/.run ## serve DEMO:DM:* with a local DM
 	@$(BIN)/dmioc run $(ARGS)
 
 test: .venv/.dev ## the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: .venv/.dev ## figures beside bare servers and cp + md5sum, about 10 minutes; needs a quiet machine
 	$(BIN)/python tests/bench/run.py $(ARGS)

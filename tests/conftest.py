@@ -13,6 +13,11 @@ from waiting import wait_until
 __all__ = ["ca", "data", "epics", "gateway", "repeater"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def epics() -> Iterator[None]:
     """The environment of EPICS for clients and servers, before anything imports ``epics``."""

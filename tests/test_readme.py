@@ -18,6 +18,8 @@ import pytest
 from gateway_process import CaClient
 from waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 TOUR_DIRECTORY = "/tmp/dmioc-tour"
 END = "__end_of_command__"

@@ -143,6 +143,8 @@ class JobBoard:
         """Read the whole list, and forget the jobs that are no longer in it."""
         known = set(self._jobs)
         self._position, self._length = {}, 0
+        # DM may cut its lists shorter than it did: learned anew, or the rest would seem to be gone.
+        self._longest_page = 1
         seen = await self._read_from(0) or set[str]()
         # What a slot took meanwhile may be newer than the page it is missing from.
         self._jobs = {job_id: job for job_id, job in self._jobs.items() if job_id in seen or job_id not in known}

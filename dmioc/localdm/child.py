@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,7 +110,8 @@ class LocalDmChild:
         )
         self._process = process
         if sys.platform == "linux":  # the gateway's limit (`dmioc.serve.memory`) is not for the stages of workflows
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, self._memory_limits)
+            with suppress(ProcessLookupError):  # one that has ended already says why, below
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, self._memory_limits)
         if process.stdout is None:
             raise ConfigurationError("the local DM has no output")
         line = await process.stdout.readline()

@@ -17,6 +17,8 @@ from dmioc.devices import StationRpc, default_prefix
 from dmioc.errors import CommandFailedError, GatewayLostError, InterruptedCommandError, RefusedError, WaitTimeoutError
 from dmioc.model.refusal import error_of, error_text
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def rpc(gateway: GatewayProcess, ca: CaClient) -> StationRpc:

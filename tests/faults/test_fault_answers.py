@@ -32,6 +32,8 @@ from p4p.client.thread import RemoteError
 from pva_client import Updates, watched
 from waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 LOST_S = 3 * PERIOD_S + SLACK_S
 """DM is asked three times before an object is called Lost: it may not know one that has just been started."""
 SHOWN_S = PERIOD_S + SLACK_S

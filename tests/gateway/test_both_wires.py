@@ -17,6 +17,8 @@ from waiting import wait_until
 
 from dmioc.catalogue import PV, Kind, station_catalogue
 
+pytestmark = pytest.mark.long
+
 SCALARS = tuple(station_catalogue().scalars())
 TIME_S = 1e-6
 """A double of POSIX seconds is not finer."""

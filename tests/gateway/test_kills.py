@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from kill_cycles import POINTS, killed_gateway
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 from epics_environment import client_environment, server_environment
 from raw_ca_client import RawClient, RawMessage
+from waiting import wait_until
 
 __all__ = ["CaProcess", "RawClient", "RawMessage"]
 
@@ -43,6 +45,16 @@ class CaProcess:
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
         return self._answer()
+
+    def settled(self) -> Any:
+        """The figures, once the server has heard of every client that has gone."""
+        process = psutil.Process(self.process.pid)
+
+        def open_clients() -> int:
+            return sum(connection.status == psutil.CONN_ESTABLISHED for connection in process.net_connections("tcp4"))
+
+        wait_until(lambda: self.ask("figures")["clients"] == open_clients(), what="the server counts its clients right")
+        return self.ask("figures")
 
     def publish(self, name: str, *values: Any, **more: Any) -> None:
         """Publish the values one after the other, without a turn of the loop between."""

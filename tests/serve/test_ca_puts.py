@@ -144,7 +144,7 @@ def test_a_client_that_goes_while_its_put_is_pending(ca: CaProcess) -> None:
     sid = client.open(f"{ca.prefix}WF3:Run").parameter2
     client.put(sid, 3, 1, struct.pack(">H", 1))
     client.get(sid, 3, 1)
-    before = ca.ask("figures")["clients"]
+    before = ca.settled()["clients"]
     client.close()
     wait_until(lambda: ca.ask("figures")["clients"] == before - 1, what="the circuit is gone")
     ca.ask("end", name="WF3:Run", state="OK")

@@ -82,16 +82,17 @@ def test_a_search_over_tcp(ca: CaProcess, raw: RawClient) -> None:
 
 
 def test_idle_circuits_leave_nothing_behind(ca: CaProcess) -> None:
-    before = ca.ask("figures")
+    before = ca.settled()
     clients = [RawClient(ca.addresses[0]) for _ in range(50)]
     for client in clients:
         client.subscribe(client.open(f"{ca.prefix}Heartbeat").parameter2, 19, 1)
     assert ca.ask("figures")["clients"] == before["clients"] + 50
     for client in clients:
         client.close()
-    wait_until(lambda: ca.ask("figures")["clients"] == before["clients"], what="all circuits are gone")
     ca.publish("Heartbeat", 1)
-    assert ca.ask("figures")["tasks"] == before["tasks"]
+    after = ca.settled()
+    assert after["clients"] == before["clients"]
+    assert after["tasks"] == before["tasks"]
 
 
 def test_rights_are_asked_for_and_pushed(ca: CaProcess, open_pv: Callable[..., Any], raw: RawClient) -> None:

@@ -29,6 +29,7 @@ class RegexSearcher:
         self._limit_s = limit_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="localdm-regex")
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
 
     async def variables(self, patterns: Sequence[str], text: str) -> Mapping[str, str]:
         """Named groups of the first match of each pattern, later patterns winning; raises `RegexError`."""
@@ -44,6 +45,7 @@ class RegexSearcher:
 
     def close(self) -> None:
         """End the process and a search that is under way."""
+        self._is_closed = True  # said before looking, so that a process just being made is ended by its maker
         process = self._process
         if process is not None:
             process.kill()
@@ -56,7 +58,7 @@ class RegexSearcher:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         stdin, stdout = self._process.stdin, self._process.stdout
         answer = b""
-        if stdin is not None and stdout is not None:
+        if not self._is_closed and stdin is not None and stdout is not None:
             try:
                 stdin.write(line)
                 stdin.flush()
