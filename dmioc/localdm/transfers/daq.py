@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from dmioc.localdm.transfers.file_table import Observed
-from dmioc.localdm.transfers.keeping import Parts
+from dmioc.localdm.transfers.keeping import NOT_ON_RECORD, Parts
 from dmioc.localdm.transfers.records import DONE, TransferRecord
 from dmioc.localdm.transfers.scan import Walk
 from dmioc.localdm.transfers.transfer import Outcome, Transfer
 from dmioc.localdm.transfers.watch import Happened, TreeWatch
 
 logger = logging.getLogger(__name__)
+
+_NO_ROOM = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
 
 _WALK_AFTER_WATCH_S = 1.0
 _WALK_SHARE = 20
@@ -165,6 +168,9 @@ class Daq(Transfer):
         walk = await self._walk([""])
         self._walk_s = walk.duration_s
         self.note_walk(walk, whole=True)
+        # Storage that was full may have room again, and nothing would tell of it.
+        self.table.retry(_is_lack_of_room)
+        self.went_on()
 
     async def _walk_folders(self) -> None:
         """Walk directories that appeared, now and once more when the system surely watches them."""
@@ -222,6 +228,10 @@ def outermost(folders: set[str]) -> list[str]:
         if not found or not (f"{folder}/".startswith(f"{found[-1]}/") or found[-1] == ""):
             found.append(folder)
     return found
+
+
+def _is_lack_of_room(error: str) -> bool:
+    return error in _NO_ROOM or error.startswith(NOT_ON_RECORD)
 
 
 def _inode(path: str) -> tuple[int, int]:

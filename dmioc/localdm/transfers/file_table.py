@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -277,6 +277,12 @@ class FileTable:
         entry.attempts += 1
         self._make_ready(path, entry)
         return entry.attempts
+
+    def retry(self, is_passing: Callable[[str], bool]) -> None:
+        """Copy again the failed files whose error may have passed without a change of the file."""
+        for path in [path for path, error in self.errors.items() if is_passing(error)]:
+            del self.errors[path]
+            self._make_ready(path, self._files[path])
 
     def paths(self, *phases: Phase) -> Iterator[str]:
         """The paths of the files in these phases, as they are now."""

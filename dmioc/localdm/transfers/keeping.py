@@ -27,6 +27,8 @@ R = TypeVar("R")
 
 _SAVED_AT_ONCE = 1000
 _JOBS_A_TURN = 10
+NOT_ON_RECORD = "not on record"
+"""Begin of the error of a file whose copy is there, and which could not be put into the catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ class Keeper:
         try:
             await self._parts.in_thread(self._save, copied, states)
         except (OSError, sqlite3.Error, DmAnswerNo) as problem:
-            touched = [file.path for file in copied if self._table.failed_with(file.path, f"not on record: {problem}")]
+            touched = [
+                file.path for file in copied if self._table.failed_with(file.path, f"{NOT_ON_RECORD}: {problem}")
+            ]
         else:
             touched = [file.path for file in copied if self._table.stored(file.path)]
             if self._record.task.workflow_name:
