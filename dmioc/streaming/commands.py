@@ -13,6 +13,8 @@ from dmioc.streaming.pva import Watch
 _LOG = logging.getLogger(__name__)
 
 BEGIN, END, ABORT = "begin", "end", "abort"
+_END_S = 5.0
+"""Longest wait for the thread, which only waits for news."""
 
 
 class Commands:
@@ -56,7 +58,7 @@ class Commands:
         self._stopping = True
         self._watch.wake()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_END_S)
         self._watch.close()
 
     def _run(self) -> None:

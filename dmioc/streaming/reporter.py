@@ -14,6 +14,8 @@ from dmioc.streaming.reports import Report, StreamState, one_line
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 0.2
+_END_S = 5.0
+"""Longest wait for the thread, which may be in the middle of a put."""
 """Pause between two attempts while the gateway is away, beside the deadline of each."""
 
 Send = Callable[[Mapping[str, object]], None]
@@ -102,7 +104,7 @@ class Reporter:
             self._stopping = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_END_S)
 
     def _run(self) -> None:
         try:

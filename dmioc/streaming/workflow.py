@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -20,6 +21,8 @@ from dmioc.streaming.reports import StreamState, result_text
 from dmioc.streaming.settings import StreamTimes, stream_settings
 
 _LOG = logging.getLogger(__name__)
+_SIGNAL_LOOK_S = 0.1
+"""How soon a wait sees a signal, which is kept while locks are held."""
 _ABORT_COMMAND_S = 0.5
 """How long the command Abort may come after the refusal of a report that follows it."""
 
@@ -135,22 +138,24 @@ class StreamingWorkflow:
             pva = PvaClient()
             undo.callback(pva.close)
             seq = self._read_session(pva)
-            self._reporter = Reporter(self._sender(pva), self._pace(), seq, self._changed)
-            self._commands = Commands(
-                pva.watch(self._settings.command_pv), self.session, self._changed, self._on_command
-            )
-            undo.callback(self._commands.stop)
-            undo.callback(self._reporter.stop)
-            self._reporter.start()
-            self._wait_for(lambda: self._reporter.is_sent(0), self._times.connect_s, "the gateway to take Accepted")
-            self._commands.start()
+            with self._ending.held():
+                self._begin(pva, seq, undo)
             self._closing = undo.pop_all()
         return self
+
+    def _begin(self, pva: PvaClient, seq: int, undo: ExitStack) -> None:
+        self._reporter = Reporter(self._sender(pva), self._pace(), seq, self._changed)
+        self._commands = Commands(pva.watch(self._settings.command_pv), self.session, self._changed, self._on_command)
+        undo.callback(self._commands.stop)
+        undo.callback(self._reporter.stop)
+        self._reporter.start()
+        self._wait_for(lambda: self._reporter.is_sent(0), self._times.connect_s, "the gateway to take Accepted")
+        self._commands.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._closing:
+        with self._ending.held(), self._closing:
             self._report_end(error)
 
     def _read_session(self, pva: PvaClient) -> int:
@@ -223,7 +228,8 @@ class StreamingWorkflow:
         changes = {name: int(value) for name, value in given.items() if value is not None}
         if any(value < 0 for value in changes.values()):
             raise ValueError(f"counts of a stream are 0 or more, not {changes}")
-        self._reporter.update(**changes, **({} if message is None else {"message": message}))
+        with self._ending.held():
+            self._reporter.update(**changes, **({} if message is None else {"message": message}))
 
     def draining(self, message: str = "") -> None:
         """Report Draining: no more data come, those received are still worked on."""
@@ -245,10 +251,11 @@ class StreamingWorkflow:
 
     def _change(self, state: StreamState, message: str, result: str = "") -> None:
         self.check()
-        version = self._reporter.change(state, message or None, result)
-        self._wait_for(
-            lambda: self._reporter.is_sent(version), self._times.report_s, f"the gateway to take {state.value}"
-        )
+        with self._ending.held():
+            version = self._reporter.change(state, message or None, result)
+            self._wait_for(
+                lambda: self._reporter.is_sent(version), self._times.report_s, f"the gateway to take {state.value}"
+            )
 
     def _wait_for_event(self, event: threading.Event, timeout_s: float | None, what: str) -> None:
         def has_come() -> bool:
@@ -259,14 +266,16 @@ class StreamingWorkflow:
         self._wait_for(has_come, timeout_s, what)
 
     def _wait_for(self, is_true: Callable[[], bool], timeout_s: float | None, what: str) -> None:
-        def is_over() -> bool:
-            return is_true() or self._reporter.error is not None
-
-        with self._changed:
-            if not self._changed.wait_for(is_over, timeout_s):
-                raise StreamTimeoutError(f"waited {timeout_s:g} s for {what}")
+        deadline_s = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+        with self._ending.held(), self._changed:
+            while not is_true() and self._reporter.error is None and not self._ending.is_pending:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0.0:
+                    raise StreamTimeoutError(f"waited {timeout_s:g} s for {what}")
+                self._changed.wait(min(left_s, _SIGNAL_LOOK_S))
             if is_true():
                 return
+        self._ending.raise_pending()
         self._check_reports()
 
     def _report_end(self, error: BaseException | None) -> None:

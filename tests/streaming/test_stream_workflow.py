@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dmioc.streaming import (
     StreamTimeoutError,
     StreamTimes,
 )
+from dmioc.streaming.ending import Ending
 
 QUICK = StreamTimes(heartbeat_s=0.2, reports_per_s=20.0, connect_s=5.0, put_s=0.5, report_s=10.0, last_s=5.0)
 
@@ -250,12 +252,31 @@ def test_no_gateway_is_said_in_time() -> None:
 
 def test_threads_and_the_signal_handler_are_given_back(gateway: StreamGateway) -> None:
     before = {thread.name for thread in threading.enumerate()}
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with workflow(gateway) as stream:
-        assert signal.getsignal(signal.SIGTERM) != handler
+        assert not set(handlers) & {signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         stream.ready()
     assert {thread.name for thread in threading.enumerate()} <= before | {"p4p Worker"}
-    assert signal.getsignal(signal.SIGTERM) == handler
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def signalled_twice_deep(ending: Ending, number: int) -> None:
+    with ending.held():
+        with ending.held():
+            signal.raise_signal(number)
+        assert ending.is_pending, "it waits for the outer block"
+    raise AssertionError("it must be raised at the end of the outer block")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_lock_is_held_waits_until_it_is_given_back(number: int) -> None:
+    ending = Ending()
+    with ExitStack() as undo:
+        ending.follow_signals(undo)
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            signalled_twice_deep(ending, number)
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            signal.raise_signal(number)
 
 
 SCRIPT = """
