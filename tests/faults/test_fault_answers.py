@@ -266,7 +266,7 @@ def test_slow_and_within_the_deadline(ca: CaClient, pva: Pva, faults: FaultFile,
             began = time.monotonic()
             ca.get(name)
             slowest_s = max(slowest_s, time.monotonic() - began)
-        assert slowest_s < 0.1
+        assert slowest_s < 0.3 < DEADLINE_S / 2
     for updates in seen:
         assert all(value["alarm.severity"] < INVALID for value in updates.values)
 

@@ -79,7 +79,7 @@ def test_a_pattern_that_cannot_be_used_fails_the_stage_and_says_so(tmp_path: Pat
             while b.record(job_id)["status"] in ("pending", "running"):
                 await asyncio.sleep(0.002)
                 longest_s, last_s = max(longest_s, time.monotonic() - last_s), time.monotonic()
-            assert longest_s < 0.2  # the loop went on
+            assert longest_s < 1.0  # the loop went on: the second pattern needs hours
             good = await b.run({"1": {"command": "echo ok", "outputVariableRegexList": ["(?P<x>.*)"]}})
             assert good["x"] == "ok"
             return b.record(job_id)
