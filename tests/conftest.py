@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,9 @@ def epics() -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("EPICS_")]:
         del os.environ[name]
     os.environ.update(client_environment() | server_environment())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would every process that a test starts and ends by it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     import epicscorelibs.path.pyepics  # noqa: F401  # the libca that ophyd takes; it must be chosen before pyepics is imported
 
     yield
