@@ -76,9 +76,9 @@ def disagreements(ca: CaClient, pva: Any) -> list[str]:
 
     def same_revision() -> bool:
         # Values of many PVs come one after the other: the revision is asked for before and after all of them.
-        before = int(pva.get(f"{ca.prefix}Revision", timeout=10))
+        before = pva.get(f"{ca.prefix}Revision", timeout=10).value
         first, second = over_pva(pva, ca.prefix), over_ca(ca)
-        if before != int(pva.get(f"{ca.prefix}Revision", timeout=10)):
+        if before != pva.get(f"{ca.prefix}Revision", timeout=10).value:
             return False
         seen[:] = [
             f"{name}: CA {second[name]!r}, PVA {first[name]!r}"
