@@ -16,11 +16,15 @@ from waiting import wait_until
 DRIVER = Path(__file__).with_name("transfers_driver.py")
 
 
-def run_until_killed(directory: Path, kind: str, stored: int, *info: str) -> None:
-    """Run the engine in a process and kill it when it has stored so many files; its children must end by themselves."""
+def driver(directory: Path, kind: str, *info: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(DRIVER), str(directory), kind, *info]
     environment = {**os.environ, "PYTHONPATH": str(DRIVER.parent)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+
+
+def run_until_killed(directory: Path, kind: str, stored: int, *info: str) -> None:
+    """Run the engine in a process and kill it when it has stored so many files; its children must end by themselves."""
+    with driver(directory, kind, *info) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if int(line) >= stored:
@@ -92,6 +96,23 @@ def test_upload_goes_on_after_a_kill(tmp_path: Path) -> None:
             [record] = station.transfers.uploads()
             record = await station.upload_over(str(record["id"]))
             assert (record["status"], record["countFiles"], record["nProcessedFiles"]) == ("done", 800, 800)
+            assert md5s(station.data) == station.catalog_md5s() == md5s(station.source)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", ["files", "directory"])
+def test_upload_counts_what_was_in_the_catalog_and_not_yet_in_its_state(tmp_path: Path, mode: str) -> None:
+    make_tree(tmp_path / "source", 40)
+    with driver(tmp_path, "upload-dies-when-cataloged", f"processingMode={mode}") as process:
+        assert process.wait(timeout=30) == -signal.SIGKILL
+
+    async def main() -> None:
+        async with bench(tmp_path) as station:
+            assert station.catalog_md5s(), "the process was killed before it had cataloged anything"
+            [record] = station.transfers.uploads()
+            record = await station.upload_over(str(record["id"]))
+            assert (record["status"], record["countFiles"], record["nProcessedFiles"]) == ("done", 40, 40)
             assert md5s(station.data) == station.catalog_md5s() == md5s(station.source)
 
     asyncio.run(main())

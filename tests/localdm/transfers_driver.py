@@ -1,19 +1,37 @@
-"""A process that runs the transfers engine until it is killed: ``transfers_driver.py DIRECTORY daq|upload KEY=VALUE...``.
+"""A process that runs the transfers engine until it is killed: ``transfers_driver.py DIRECTORY KIND KEY=VALUE...``.
 
-Writes the count of stored files to its standard output whenever it changes.
+KIND is ``daq``, ``upload``, or ``upload-dies-when-cataloged``, which kills itself with the first files in the catalog
+and not yet in the upload's own state. Writes the count of stored files to its standard output whenever it changes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
 from transfers_bench import EXPERIMENT, bench
 
+from dmioc.localdm.catalog import FileCatalogStore
+from dmioc.localdm.ports import CatalogFile
+
+
+class LastEntries:
+    """A catalog that is the last thing its process does."""
+
+    def __init__(self, catalog: FileCatalogStore) -> None:
+        self._catalog = catalog
+        self.files_by_path = catalog.files_by_path
+
+    def add_files(self, experiment: str, files: list[CatalogFile]) -> None:
+        self._catalog.add_files(experiment, files)
+        os.kill(os.getpid(), signal.SIGKILL)
+
 
 async def main(directory: Path, kind: str, info: dict[str, object]) -> None:
-    async with bench(directory) as station:
+    async with bench(directory, wrap_catalog=LastEntries if kind == "upload-dies-when-cataloged" else None) as station:
         transfers = station.transfers
         if kind == "daq":
             await transfers.start_daq(EXPERIMENT, str(station.source), info)

@@ -100,7 +100,9 @@ class Upload(Transfer):
         """Files to transfer, those that are in storage unchanged, and MD5s of files to be compared. Blocks.
 
         A file of the size and time that its catalog entry has is unchanged. One of the same size and another time is
-        read, and is unchanged when its MD5 is that of the entry.
+        read, and is unchanged when its MD5 is that of the entry. An entry made since this upload began may be its own,
+        from before a kill that came ahead of the state on disk: such a file is transferred again, and so counts, has
+        its job and loses its source.
         """
         record = self.record
         if record.task.reprocess:
@@ -114,7 +116,9 @@ class Upload(Transfer):
             entry = entries.get(names[seen.path])
             if self.table.entry(seen.path) is not None:
                 wanted.append(seen)  # of an earlier life of this upload: the table knows better
-            elif entry is None or entry.size_bytes != seen.size_bytes or not self._is_stored(seen):
+            elif entry is None or entry.stored_s >= record.started_s:
+                wanted.append(seen)
+            elif entry.size_bytes != seen.size_bytes or not self._is_stored(seen):
                 wanted.append(seen)
             elif abs(entry.modified_s - seen.modified_ns / 1e9) < _SAME_TIME_S:
                 unchanged.append(seen.path)
