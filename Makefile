@@ -10,13 +10,20 @@ WORKERS ?= 3
 MINUTES ?= 20
 N ?= 1000
 
-.PHONY: run test lint render lock clean help bench soak kills
+.PHONY: run test lint render lock clean help bench soak kills panel pictures
 
 run: .venv/.run ## serve DEMO:DM:* with a local DM
 	@$(BIN)/dmioc run $(ARGS)
 
 test: .venv/.dev ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+panel: .venv/.dev ## the station's panel in PyDM, while make run serves it
+	EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST=127.0.0.1 EPICS_PVA_AUTO_ADDR_LIST=NO EPICS_PVA_ADDR_LIST=127.0.0.1 \
+	    $(BIN)/pydm -m "P=DEMO:DM:" opi/pydm/dmioc_overview.ui
+
+pictures: .venv/.dev ## pictures of every panel in opi/pictures, taken in PyDM without a screen
+	$(BIN)/python tests/panels/pictures.py
 
 bench: .venv/.dev ## figures beside bare servers and cp + md5sum, about 10 minutes; needs a quiet machine
 	$(BIN)/python tests/bench/run.py $(ARGS)

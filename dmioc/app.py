@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from enum import IntEnum
 from typing import IO, TYPE_CHECKING, Any
 
-from dmioc.catalogue import Slots, check_prefix, station_catalogue
+from dmioc.catalogue import Slots, check_prefix, station_catalogue, with_aliases
 from dmioc.config import BackendName
 from dmioc.errors import ConfigurationError, PrefixInUseError
 from dmioc.localdm.child import USERNAME, LocalDmChild
@@ -50,11 +50,12 @@ class ExitCode(IntEnum):
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
-    """The catalogue of a gateway with these settings; raises `ConfigurationError` for a prefix that cannot be."""
-    slots = settings.slots
+    """The catalogue of a gateway with these settings; raises `ConfigurationError` for a prefix or an alias that cannot be."""
+    slots, prefix = settings.slots, settings.gateway.prefix
     catalogue = station_catalogue(Slots(slots.daq, slots.upload, slots.workflow, slots.stream))
-    check_prefix(settings.gateway.prefix, catalogue)
-    return catalogue
+    check_prefix(prefix, catalogue)
+    aliases = {name: (alias.pv, alias.type) for name, alias in settings.aliases.items()}
+    return with_aliases(catalogue, prefix, aliases)
 
 
 def run(settings: Settings, environment: Mapping[str, str], announce: Callable[[str], None]) -> ExitCode:
@@ -77,6 +78,8 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # A supervisor may hand its own mask down: procServ 2.7 starts what it runs with SIGTERM, SIGHUP and SIGPIPE blocked.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     hung_up, had_terminal = asyncio.Event(), os.isatty(0)
@@ -151,20 +154,18 @@ async def _serve_ca(
 ) -> tuple[Gateway, CaServer]:
     """Make the engine and serve it; what was made is undone by ``closing``."""
     # Heavy imports come late: the local DM already starts meanwhile, and the search waits beside the rest of them.
-    from dmioc.serve.ca import CaServer, prefix_is_served  # noqa: PLC0415
+    from dmioc.serve.ca import CaServer, served_already  # noqa: PLC0415
 
     ca_settings = ca_settings_of(settings)
     prefix = settings.gateway.prefix
-    searching = asyncio.create_task(prefix_is_served(f"{prefix}Heartbeat", ca_settings, _SEARCH_S))
+    names = (f"{prefix}Heartbeat", *(alias.name for alias in catalogue.aliases))
+    searching = asyncio.create_task(served_already(names, ca_settings, _SEARCH_S))
     closing.push_async_callback(_end, searching)
     await asyncio.to_thread(_import_the_rest)
     from dmioc.access import load_guards  # noqa: PLC0415
     from dmioc.engine import Gateway, SystemClock  # noqa: PLC0415
 
-    if await searching:
-        raise PrefixInUseError(
-            f"prefix {prefix} is already served by another gateway: stop it or choose another prefix"
-        )
+    _refuse_served(await searching, prefix)
     backend = _dm(settings, child)
     dm = backend.dm
     closing.push_async_callback(dm.close)
@@ -183,6 +184,18 @@ async def _serve_ca(
     closing.push_async_callback(server.stop)
     await server.start()
     return gateway, server
+
+
+def _refuse_served(name: str, prefix: str) -> None:
+    """Raises `PrefixInUseError` for a name that somebody else serves."""
+    if name == f"{prefix}Heartbeat":
+        raise PrefixInUseError(
+            f"prefix {prefix} is already served by another gateway: stop it or choose another prefix"
+        )
+    if name:
+        raise PrefixInUseError(
+            f"[aliases] {name!r} is already served by another IOC: take it out of that one, or out of [aliases]"
+        )
 
 
 async def _serve_pva(settings: Settings, gateway: Gateway, closing: AsyncExitStack) -> tuple[str, ...]:

@@ -8,23 +8,24 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dmioc import __version__
-from dmioc.errors import DmiocError, PrefixInUseError
+from dmioc.errors import ConfigurationError, DmiocError, GatewayLostError, PrefixInUseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dmioc.config import Settings
 
-_CONFIGURATION, _IN_USE = 2, 3
+_CONFIGURATION, _IN_USE, _INTERRUPTED = 2, 3, 130
 
 _EPILOG = """examples:
   dmioc run                               serve DEMO:DM:* with a local DM of its own
   dmioc run --prefix 25IDC:DM: --config dmioc.toml
   dmioc pvs WF1:                          the PVs of workflow slot 1
   dmioc pvs --format csv > pvs.csv
+  dmioc watch                             the station live in this terminal
   eval "$(dmioc localdm --env)"           point other DM clients at the local DM
 """
 
@@ -83,6 +84,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", metavar="P", help="prefix of every PV, e.g. 25IDC:DM:")
 
 
+_SLOT_OPTIONS = {
+    "daqs": ("daq", "DAQ"),
+    "uploads": ("upload", "upload"),
+    "workflows": ("workflow", "workflow"),
+    "streams": ("stream", "streaming"),
+}
+"""Options that stand in for the keys of ``[slots]``, and what they count."""
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     from dmioc.config import load_settings  # noqa: PLC0415 - heavy, and not needed for --help
 
@@ -91,6 +101,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         ("gateway", "state_directory"): getattr(options, "state", None),
         ("gateway", "log_level"): getattr(options, "log_level", None),
         ("local", "faults"): getattr(options, "faults", None),
+        **{("slots", key): getattr(options, name, None) for name, (key, _) in _SLOT_OPTIONS.items()},
     }
     return load_settings(options.config, os.environ, overrides)
 
@@ -174,18 +185,103 @@ def _pvs(options: argparse.Namespace) -> int:
     return 0
 
 
+_RENDER_EPILOG = """Without --out: db/ and opi/ of a checkout, for DEMO:DM: and the default numbers of slots. With --out:
+all of them for one station, with its prefix, slots and aliases, in a directory of your own; what is there under the same
+names is replaced. db/README.md there tells what loads each.
+
+examples:
+  dmioc render                                  a checkout, after a change of the catalogue
+  dmioc render --config /etc/dmioc/25idc.toml --out /APSshare/dmioc/25idc
+  dmioc render --prefix 25IDC:DM: --daqs 1 --workflows 8 --out site
+"""
+
+
 def _render_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="top of the checkout (here)")
+    parser.epilog = _RENDER_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="top of the checkout (here)")
+    where.add_argument("--out", metavar="DIR", type=Path, help="write a station's own files below this directory")
+    _add_settings(parser)
+    for name, (_, what) in _SLOT_OPTIONS.items():
+        parser.add_argument(f"--{name}", metavar="N", type=int, help=f"number of {what} slots")
+    parser.add_argument(
+        "--panels", metavar="URL", help="where Phoebus finds the panels, for links in the alarm tree; default: in --out"
+    )
 
 
 def _render(options: argparse.Namespace) -> int:
     from dmioc.render import write  # noqa: PLC0415 - not needed for --help
 
-    changed = write(options.root)
+    try:
+        changed = _render_site(options) if options.out else write(_checkout(options))
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be written: {error.strerror}") from error
     for path in changed:
         print(f"written {path}")
     print(f"{len(changed)} files changed" if changed else "nothing changed")
     return 0
+
+
+def _checkout(options: argparse.Namespace) -> Path:
+    """Where to write the files of the repository; those are for no other station."""
+    for name in ("config", "prefix", *_SLOT_OPTIONS, "panels"):
+        if getattr(options, name) is not None:
+            raise ConfigurationError(f"--{name} is for a station's own files: say where to write them with --out DIR")
+    return options.root
+
+
+def _render_site(options: argparse.Namespace) -> list[Path]:
+    from dmioc.app import catalogue_of  # noqa: PLC0415 - not needed for --help
+    from dmioc.render import PANELS, Site, write  # noqa: PLC0415
+
+    settings = _settings(options)
+    out = options.out.absolute()
+    panels = options.panels.rstrip("/") if options.panels else (out / PANELS).as_uri()
+    return write(options.out, catalogue_of(settings), Site(settings.gateway.prefix, panels))
+
+
+_WEB_EPILOG = """The page is read-only: nothing can be written through it. Gateways are found by the EPICS_PVA_* variables of
+this shell. Only this machine can open the page, unless --host is an address that others reach; then put it behind a
+proxy with https and a login where not everybody in the network may read. Displays that speak PVWS, as cs-web-lib, use
+ws://HOST:PORT/pvws/pv.
+
+examples:
+  dmioc web                                        DEMO:DM:, or the station of DMIOC_PREFIX
+  dmioc web 8IDI:DM: 25IDC:DM: --port 0            two stations on one page, at a free port
+  dmioc web 25IDC:DM: --host 0.0.0.0               for the whole network
+  dmioc web 25IDC:DM: --origin https://beamline.example.org   behind a proxy of that name
+"""
+
+
+def _web_arguments(parser: argparse.ArgumentParser) -> None:
+    from dmioc.web import DEFAULT_HOST, DEFAULT_PORT  # noqa: PLC0415 - light, and not needed by clients of dmioc
+
+    parser.epilog = _WEB_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("prefixes", metavar="PREFIX", nargs="*", help="prefix of a station's PVs, e.g. 25IDC:DM:")
+    parser.add_argument("--host", metavar="ADDRESS", default=DEFAULT_HOST, help="address to listen at (%(default)s)")
+    parser.add_argument("--port", metavar="N", type=int, default=DEFAULT_PORT, help="port; 0: a free one (%(default)s)")
+    parser.add_argument(
+        "--origin", metavar="URL", action="append", default=[], help="pages of this address may use the socket too"
+    )
+
+
+def _web(options: argparse.Namespace) -> int:
+    from dmioc.catalogue.prefix import default_prefix  # noqa: PLC0415 - not needed for --help
+
+    try:
+        from dmioc.web.service import serve  # noqa: PLC0415 - heavy, and an extra
+    except ModuleNotFoundError as error:
+        if error.name not in ("aiohttp", "p4p"):
+            raise
+        raise ConfigurationError(f"{error.name} is not installed: pip install 'dmioc[web]'") from error
+    from dmioc.web.settings import WebSettings  # noqa: PLC0415
+
+    prefixes = tuple(options.prefixes) or (default_prefix(),)
+    settings = WebSettings(prefixes, options.host, options.port, tuple(options.origin))
+    _log_to_stderr("INFO")
+    return serve(settings, _say)
 
 
 _CHECK_EPILOG = """Ends with 0, or with 1 if anything is a FAIL. Nothing is changed: no file is written, and DM is only asked.
@@ -249,10 +345,87 @@ def _config(options: argparse.Namespace) -> int:
     settings = _settings(options)
     for section, content in settings.model_dump(mode="json").items():
         print(f"[{section}]")
+        if description := Settings.model_fields[section].description:  # of one whose keys are names that were set
+            print(f"# {description}")
+            print("".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in content.items()))
+            continue
         for key, value in content.items():
             described = getattr(settings, section).__class__.model_fields[key].description
-            print(f"{key} = {json.dumps(value)}" if value is not None else f"# {key} is not set", f"  # {described}")
+            print(f"{key} = {_toml(value)}" if value is not None else f"# {key} is not set", f"  # {described}")
         print()
+    return 0
+
+
+def _toml(value: object) -> str:
+    """A setting as TOML."""
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    items = cast("dict[str, object]", value).items()
+    return f"{{ {', '.join(f'{json.dumps(key)} = {_toml(content)}' for key, content in items)} }}"
+
+
+_WATCH_EPILOG = """Without PREFIX the station of DMIOC_PREFIX, else DEMO:DM:. The gateway is found by EPICS_PVA_ADDR_LIST (pva)
+or EPICS_CA_ADDR_LIST (ca), and again when it comes back. Nothing is written to any PV. Keys: 1 to 8 pages, arrows, Enter
+details, / filter, ? help, q quit. NO_COLOR takes the colours away.
+Ends with 0; --once with 1 when the gateway does not answer in time.
+
+examples:
+  dmioc watch                                 live, until q
+  dmioc watch 25IDC:DM: --protocol ca
+  dmioc watch 25IDC:DM: --once
+  dmioc watch --once --json | jq -r '.slots.WF1.Status.value'
+"""
+
+
+def _watch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _WATCH_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("prefix", metavar="PREFIX", nargs="?", help="of the station's PVs, e.g. 25IDC:DM:")
+    parser.add_argument(
+        "--protocol",
+        choices=("pva", "ca"),
+        default="pva",
+        help="PVAccess, or Channel Access, which has no tables (%(default)s)",
+    )
+    parser.add_argument("--once", action="store_true", help="print the overview and end")
+    parser.add_argument("--json", action="store_true", help="with --once: one JSON object, for scripts")
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=float,
+        default=5.0,
+        help="with --once: wait so long for the gateway (%(default)s s)",
+    )
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from dmioc.catalogue.prefix import default_prefix  # noqa: PLC0415 - not needed for --help
+
+    prefix = options.prefix or default_prefix()
+    is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
+    try:
+        if options.once:
+            return _watch_once(prefix, options, is_ascii)
+        if options.json:
+            raise ConfigurationError("--json goes with --once")
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise ConfigurationError("the live screen needs a terminal; --once prints without one")
+        from dmioc.watch.live import watch_live  # noqa: PLC0415 - heavy
+
+        watch_live(prefix, options.protocol, is_ascii)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+def _watch_once(prefix: str, options: argparse.Namespace, is_ascii: bool) -> int:
+    from dmioc.watch.once import station_json, station_text, watch_once  # noqa: PLC0415 - heavy
+
+    try:
+        view = watch_once(prefix, options.protocol, options.timeout)
+    except GatewayLostError as error:
+        return _complain(error, 1)
+    print(station_json(view) if options.json else station_text(view, is_ascii), end="", flush=True)
     return 0
 
 
@@ -261,6 +434,8 @@ _COMMANDS = (
     ("localdm", "serve the small DM alone", _localdm, _localdm_arguments),
     ("pvs", "list the PVs", _pvs, _pvs_arguments),
     ("render", "write the files that are made from the catalogue", _render, _render_arguments),
+    ("watch", "show a station in this terminal, live", _watch, _watch_arguments),
+    ("web", "show stations in a browser, live and read-only", _web, _web_arguments),
     (
         "check",
         "look at everything a gateway needs, or explain a decision of the access rules",

@@ -26,6 +26,7 @@ class Question:
         name: full name of the PV, for the answer.
         asg: access security group of the PV; empty for what nobody writes.
         is_rpc: whether it is a command by name.
+        alias: the second name of the PV that was asked about; empty for its own.
     """
 
     user: str
@@ -33,22 +34,25 @@ class Question:
     name: str
     asg: str
     is_rpc: bool = False
+    alias: str = ""
 
 
 def question_about(catalogue: Catalogue, prefix: str, user: str, host: str, name: str) -> Question:
-    """The question about a PV, by its name with or without prefix or with a field, or about a command by name: ``RPC.startDaq``.
+    """The question about a PV, by its name with or without prefix or with a field, or by an alias; or ``RPC.startDaq``.
 
     Raises `ConfigurationError` for what is not in the catalogue.
     """
-    short, dot, rest = name.removeprefix(prefix).partition(".")
-    pv = catalogue[short] if short in catalogue else None
-    if pv is None:
+    asked, dot, rest = name.partition(".")
+    target = next((alias.target for alias in catalogue.aliases if alias.name == asked), "")
+    alias, short = (asked, target) if target else ("", asked.removeprefix(prefix))
+    if short not in catalogue:
         raise ConfigurationError(f"there is no PV {name!r}; dmioc pvs lists all")
+    pv = catalogue[short]
     if pv.kind is Kind.RPC:
         return Question(user, host, f"{prefix}{short}{dot}{rest}", Access.COMMAND.value, is_rpc=True)
     if not pv.writable or rest not in ("", "VAL", "VAL$", "$"):
-        return Question(user, host, f"{prefix}{short}{dot}{rest}", asg="")
-    return Question(user, host, prefix + short, pv.asg)
+        return Question(user, host, f"{prefix}{short}{dot}{rest}", asg="", alias=alias)
+    return Question(user, host, prefix + short, pv.asg, alias=alias)
 
 
 def explained(rules: AcfRules, question: Question) -> tuple[bool, list[str]]:
@@ -61,8 +65,9 @@ def explained(rules: AcfRules, question: Question) -> tuple[bool, list[str]]:
         raise ConfigurationError(
             f"host {question.host!r} has no address: a name that can be resolved or an address is needed"
         )
+    of_alias = [f"  {question.alias} is an alias of it"] if question.alias else []
     if not question.asg:
-        return False, [f"{question.name} is read-only for everybody: no rule is asked"]
+        return False, [f"{question.name} is read-only for everybody: no rule is asked", *of_alias]
     verb = "call" if question.is_rpc else "put to"
     lines: list[str] = []
     answers: list[bool] = []
@@ -72,6 +77,7 @@ def explained(rules: AcfRules, question: Question) -> tuple[bool, list[str]]:
         answers.append(decision.is_allowed)
         may = "may" if decision.is_allowed else "may NOT"
         lines.append(f"{question.user} at {_address_text(question.host, address)} {may} {verb} {question.name}")
+        lines += of_alias
         lines += [f"  {line}" for line in _groups(rules, question.user, address)]
         lines.append(f"  {question.name} is in ASG {question.asg}; its rules are from {rules.source(question.asg)}")
         for rule in rules.asg(question.asg).rules:

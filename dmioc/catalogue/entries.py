@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -88,11 +88,13 @@ class Column:
         name: its name and label.
         kind: ``string``, ``int`` (32 bits), ``long`` (64 bits), ``double``, or ``time``: ISO 8601 text of POSIX seconds.
         source: attribute of the row's object in the engine.
+        width: characters of it in a row as text; 0: it is left out there.
     """
 
     name: str
     kind: str = "string"
     source: str = ""
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class PV:
         doc: more about it than fits into DESC.
         columns: of a table; fields of a structure that shows no scalar PVs.
         type_id: normative type of a structure or a table over PVAccess.
+        row_of: the table of which it shows one row, or the text of which it shows one line; empty for every other PV.
+        row: number of that row from 0, or from the end if negative.
     """
 
     name: str
@@ -143,6 +147,8 @@ class PV:
     doc: str = ""
     columns: tuple[Column, ...] = ()
     type_id: str = ""
+    row_of: str = ""
+    row: int = 0
 
     @property
     def group(self) -> str:
@@ -171,15 +177,46 @@ class PV:
         return tuple(state.label for state in self.states)
 
 
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A second name of a PV, for clients that know no other (`dmioc.catalogue.aliases` makes and checks them).
+
+    Attributes:
+        name: full name, as clients ask for it; no prefix comes before it.
+        target: the PV that it stands for, without prefix.
+        kind: the type that it has under this name: the PV's own, or `Kind.STRING` for a text.
+    """
+
+    name: str
+    target: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A name that clients find, and what they find there.
+
+    Attributes:
+        name: full name.
+        pv: the PV; for an alias of an older type with that type, else the entry itself.
+        is_alias: whether it is not the PV's own name.
+    """
+
+    name: str
+    pv: PV
+    is_alias: bool = False
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Every PV of one gateway, in the order of the contract.
+    """Every PV of one gateway, in the order of the contract, and the second names that some of them have.
 
     Raises `ValueError` when an entry breaks a limit of EPICS or of the contract: a mistake in the catalogue, not in a
     setting.
     """
 
     pvs: tuple[PV, ...]
+    aliases: tuple[Alias, ...] = ()
     _by_name: Mapping[str, PV] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -207,9 +244,22 @@ class Catalogue:
         """The PVs that both protocols serve."""
         return (pv for pv in self.pvs if pv.kind.is_scalar)
 
+    def served(self, prefix: str) -> Iterator[Served]:
+        """Every name that clients find: first each PV's own, then the aliases."""
+        for pv in self.pvs:
+            yield Served(prefix + pv.name, pv)
+        for alias in self.aliases:
+            pv = self[alias.target]
+            yield Served(alias.name, pv if alias.kind is pv.kind else _retyped(pv, alias.kind), is_alias=True)
+
     def group(self, group: str) -> tuple[PV, ...]:
         """The PVs of one group, e.g. ``WF1:``; ``""`` for the gateway's own."""
         return tuple(pv for pv in self.pvs if pv.group == group)
+
+
+def _retyped(pv: PV, kind: Kind) -> PV:
+    """A text with the type that registers have."""
+    return replace(pv, kind=kind, length=0)
 
 
 def _check(pv: PV) -> None:

@@ -19,23 +19,28 @@ from dmioc.catalogue.parts import (
     string,
     text,
 )
+from dmioc.catalogue.rows import LIST_ROWS, USER_ROWS, with_rows
 from dmioc.model import Service
 
 EXPERIMENT_STATES = (State("Unset"), State("Loaded"), State("NotFound", MINOR), State("Unverified", MINOR))
 
 _LIST_COLUMNS = (
-    Column("name", source="name"),
+    Column("name", source="name", width=24),
     Column("id", "int", "id"),
-    Column("type", source="type"),
-    Column("start", source="start_date"),
-    Column("end", source="end_date"),
-    Column("users", "int", "user_count"),
-    Column("description", source="description"),
+    Column("type", source="type", width=8),
+    Column("start", source="start_date", width=10),
+    Column("end", source="end_date", width=10),
+    Column("users", "int", "user_count", width=5),
+    Column("description", source="description", width=52),
 )
 
 
 def experiment() -> tuple[PV, ...]:
     """The group ``EXP:``."""
+    return tuple(with_rows(_experiment(), {"EXP:List": ("Row", LIST_ROWS), "EXP:Users": ("UserRow", USER_ROWS)}))
+
+
+def _experiment() -> tuple[PV, ...]:
     return in_group(
         "EXP:",
         (

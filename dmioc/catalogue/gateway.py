@@ -18,6 +18,7 @@ from dmioc.catalogue.parts import (
     string,
     text,
 )
+from dmioc.catalogue.rows import LIST_ROWS, with_rows
 from dmioc.model import Service
 
 GATEWAY_STATES = (
@@ -38,6 +39,10 @@ _SERVICE_NAMES = {
 
 def gateway() -> tuple[PV, ...]:
     """The group without a name."""
+    return tuple(with_rows(_gateway(), {"Messages": ("MessageRow", LIST_ROWS)}, newest_last=True))
+
+
+def _gateway() -> tuple[PV, ...]:
     return (
         string("Station", "DM station"),
         string("Owner", "DM user that owns the jobs"),
@@ -71,10 +76,10 @@ def gateway() -> tuple[PV, ...]:
 
 
 _MESSAGE_COLUMNS = (
-    Column("time", "time", "time_s"),
-    Column("severity", source="severity"),
-    Column("source", source="source"),
-    Column("message", source="text"),
+    Column("time", "time", "time_s", width=19),
+    Column("severity", source="severity", width=8),
+    Column("source", source="source", width=14),
+    Column("message", source="text", width=88),
 )
 
 

@@ -8,15 +8,17 @@ import json
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
-from dmioc.catalogue.entries import PV, Catalogue, Kind
+from dmioc.catalogue.entries import PV, Catalogue, Kind, Served
 from dmioc.errors import ConfigurationError
 
 _PATTERN_CHARACTERS = frozenset("*?[")
-_TABLE_HEAD = ("PV", "type", "access", "saved", "unit", "ASG", "description", "states or columns")
+_TABLE_HEAD = ("PV", "type", "access", "saved", "unit", "ASG", "description")
+_ALIAS_HEAD = "alias of"
+_LAST_HEAD = "states or columns"
 
 
 def listing(catalogue: Catalogue, prefix: str, format_name: str, pattern: str = "") -> str:
-    """The PVs whose name with prefix, or group, matches the pattern; one line each, ends with a newline.
+    """The PVs whose name with prefix, or group, matches the pattern, and their aliases; one line each, ends with a newline.
 
     Formats: ``table`` (aligned text), ``json`` (a list of objects with the same keys each) and ``csv``. For the pattern
     see `selected`. Raises `ConfigurationError` for another format and for a pattern that matches nothing.
@@ -26,15 +28,15 @@ def listing(catalogue: Catalogue, prefix: str, format_name: str, pattern: str = 
     return _WRITERS[format_name](selected(catalogue, prefix, pattern), prefix)
 
 
-def selected(catalogue: Catalogue, prefix: str, pattern: str = "") -> tuple[PV, ...]:
-    """The PVs that match the pattern, in the order of the catalogue; all for an empty one.
+def selected(catalogue: Catalogue, prefix: str, pattern: str = "") -> tuple[Served, ...]:
+    """The names that match the pattern, in the order of the catalogue, aliases last; all for an empty one.
 
     A pattern with ``*``, ``?`` or ``[`` is one of the shell and must match the whole name with prefix, or without it,
-    or the group (``WF1:``); any other text needs only be part of the name. Case does not matter. Raises
-    `ConfigurationError` when nothing matches.
+    or the group (``WF1:``); any other text needs only be part of the name. Case does not matter. An alias is found by its
+    own name and by its PV's. Raises `ConfigurationError` when nothing matches.
     """
     wanted = pattern.strip().lower()
-    found = tuple(pv for pv in catalogue if _matches(pv, prefix, wanted))
+    found = tuple(served for served in catalogue.served(prefix) if _matches(served, prefix, wanted))
     if not found:
         raise ConfigurationError(f"no PV of {prefix} matches {pattern!r}; try a part of a name, e.g. WF1: or *:Status")
     return found
@@ -57,10 +59,19 @@ def access_text(pv: PV) -> str:
     return "x" if pv.kind is Kind.RPC else "r"
 
 
-def entry(pv: PV, prefix: str) -> dict[str, object]:
-    """Everything a client may want to know of a PV, as plain JSON values; every PV has every key."""
+def alias_of(served: Served, prefix: str) -> str:
+    """Full name of the PV that an alias stands for; empty for the PV's own name."""
+    return prefix + served.pv.name if served.is_alias else ""
+
+
+def entry(served: Served, prefix: str) -> dict[str, object]:
+    """Everything a client may want to know of a PV, as plain JSON values; every name has every key.
+
+    ``pv`` is the name that clients ask for, ``name`` that of the catalogue's entry, also for an alias.
+    """
+    pv = served.pv
     return {
-        "pv": prefix + pv.name,
+        "pv": served.name,
         "name": pv.name,
         "group": pv.group,
         "kind": pv.kind.value,
@@ -81,6 +92,7 @@ def entry(pv: PV, prefix: str) -> dict[str, object]:
         "description": pv.description,
         "alarm": pv.alarm,
         "doc": pv.doc,
+        "alias_of": alias_of(served, prefix),
     }
 
 
@@ -91,40 +103,40 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _matches(pv: PV, prefix: str, wanted: str) -> bool:
-    full_name = (prefix + pv.name).lower()
+def _matches(served: Served, prefix: str, wanted: str) -> bool:
+    pv = served.pv
+    names = {served.name.lower(), (prefix + pv.name).lower()}
     if _PATTERN_CHARACTERS.isdisjoint(wanted):
-        return wanted in full_name
-    return any(fnmatchcase(text, wanted) for text in (full_name, pv.name.lower(), pv.group.lower()))
+        return any(wanted in name for name in names)
+    return any(fnmatchcase(text, wanted) for text in (*names, pv.name.lower(), pv.group.lower()))
 
 
-def _table(pvs: Sequence[PV], prefix: str) -> str:
+def _table(found: Sequence[Served], prefix: str) -> str:
+    """With a column for what aliases stand for where there are any."""
+    has_aliases = any(served.is_alias for served in found)
     rows = [
-        (
-            prefix + pv.name,
-            type_text(pv),
-            access_text(pv),
-            "saved" if pv.saved else "",
-            pv.unit,
-            pv.asg,
-            pv.description,
-            ", ".join(parts_of(pv)),
-        )
-        for pv in pvs
+        (*_cells(served), *((alias_of(served, prefix),) if has_aliases else ()), ", ".join(parts_of(served.pv)))
+        for served in found
     ]
-    return aligned([_TABLE_HEAD, *rows])
+    return aligned([(*_TABLE_HEAD, *((_ALIAS_HEAD,) if has_aliases else ()), _LAST_HEAD), *rows])
 
 
-def _json(pvs: Sequence[PV], prefix: str) -> str:
-    return json.dumps([entry(pv, prefix) for pv in pvs], indent=1, ensure_ascii=False) + "\n"
+def _cells(served: Served) -> tuple[str, ...]:
+    pv = served.pv
+    saved = "saved" if pv.saved else ""
+    return served.name, type_text(pv), access_text(pv), saved, pv.unit, pv.asg, pv.description
 
 
-def _csv(pvs: Sequence[PV], prefix: str) -> str:
+def _json(found: Sequence[Served], prefix: str) -> str:
+    return json.dumps([entry(served, prefix) for served in found], indent=1, ensure_ascii=False) + "\n"
+
+
+def _csv(found: Sequence[Served], prefix: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(entry(pvs[0], prefix))
-    for pv in pvs:
-        writer.writerow([_csv_cell(value) for value in entry(pv, prefix).values()])
+    writer.writerow(entry(found[0], prefix))
+    for served in found:
+        writer.writerow([_csv_cell(value) for value in entry(served, prefix).values()])
     return text.getvalue()
 
 
@@ -132,6 +144,6 @@ def _csv_cell(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | bool) else value
 
 
-_WRITERS: dict[str, Callable[[Sequence[PV], str], str]] = {"table": _table, "json": _json, "csv": _csv}
+_WRITERS: dict[str, Callable[[Sequence[Served], str], str]] = {"table": _table, "json": _json, "csv": _csv}
 FORMATS = tuple(_WRITERS)
 """Names of the formats, for the command line."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dmioc.catalogue.entries import NAME_CHARACTERS, Catalogue
 from dmioc.catalogue.experiment import experiment, metadata
 from dmioc.catalogue.gateway import gateway
+from dmioc.catalogue.names import RIGHT_CHARACTERS, wrong_characters
 from dmioc.catalogue.streams import stream_slot
 from dmioc.catalogue.transfers import daq_slot, transfer_lists, upload_slot
 from dmioc.catalogue.workflows import jobs, workflow_slot
@@ -43,10 +44,9 @@ def station_catalogue(slots: Slots | None = None) -> Catalogue:
 
 def check_prefix(prefix: str, catalogue: Catalogue) -> None:
     """Raises `ConfigurationError` when a full PV name with this prefix would break EPICS' or the contract's limits."""
-    allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-:[]<>;")
-    wrong = sorted(set(prefix) - allowed)
+    wrong = wrong_characters(prefix)
     if wrong:
-        raise ConfigurationError(f"prefix {prefix!r} holds {''.join(wrong)!r}; letters, digits and _-:[]<>; are right")
+        raise ConfigurationError(f"prefix {prefix!r} holds {wrong!r}; {RIGHT_CHARACTERS} are right")
     longest = max((pv.name for pv in catalogue), key=len)
     if len(prefix) + len(longest) > NAME_CHARACTERS:
         raise ConfigurationError(

@@ -25,7 +25,7 @@ def structure_fields(catalogue: Catalogue, structure: PV) -> Mapping[str, PV]:
     if structure.group:
         pvs = [pv for pv in catalogue.group(structure.group) if pv.kind.is_scalar and _is_shown(pv)]
         return {_field(pv.short_name): pv for pv in pvs}
-    own = [pv for pv in catalogue.group("") if pv.kind.is_scalar and pv.kind is not Kind.COMMAND]
+    own = [pv for pv in catalogue.group("") if pv.kind.is_scalar and pv.kind is not Kind.COMMAND and not pv.row_of]
     services = [catalogue[f"{group}{name}"] for group in _SERVICE_GROUPS for name in _SERVICE_NAMES]
     return {_field(pv.short_name): pv for pv in own} | {
         f"{pv.group.rstrip(':').lower()}{pv.short_name}": pv for pv in services

@@ -25,20 +25,21 @@ from dmioc.catalogue.parts import (
     text,
     timed,
 )
+from dmioc.catalogue.rows import LIST_ROWS, with_rows
 from dmioc.model import Service
 
 _LIST_COLUMNS = (
     Column("id", source="id"),
-    Column("experiment", source="experiment"),
-    Column("directory", source="directory"),
+    Column("experiment", source="experiment", width=18),
+    Column("directory", source="directory", width=36),
     Column("dest", source="destination"),
-    Column("status", source="status"),
-    Column("total", "int", "files_total"),
-    Column("done", "int", "files_done"),
-    Column("waiting", "int", "files_waiting"),
-    Column("failed", "int", "files_failed"),
+    Column("status", source="status", width=8),
+    Column("total", "int", "files_total", width=6),
+    Column("done", "int", "files_done", width=6),
+    Column("waiting", "int", "files_waiting", width=7),
+    Column("failed", "int", "files_failed", width=6),
     Column("percent", "double", "percent"),
-    Column("start", "time", "start_time_s"),
+    Column("start", "time", "start_time_s", width=19),
     Column("end", "time", "end_time_s"),
 )
 
@@ -106,7 +107,7 @@ def upload_slot(slot: int) -> tuple[PV, ...]:
 
 def transfer_lists() -> tuple[PV, ...]:
     """What the groups ``DAQ:`` and ``UPL:`` hold beside the state of the service."""
-    return tuple(
+    pvs = tuple(
         replace(pv, service=Service.DAQ)
         for group, what in (("DAQ:", "DAQs"), ("UPL:", "uploads"))
         for pv in in_group(
@@ -117,6 +118,7 @@ def transfer_lists() -> tuple[PV, ...]:
             ),
         )
     )
+    return tuple(with_rows(pvs, {"DAQ:List": ("Row", LIST_ROWS), "UPL:List": ("Row", LIST_ROWS)}))
 
 
 def _shared_setpoints(what: str) -> tuple[PV, ...]:

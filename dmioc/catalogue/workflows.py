@@ -24,6 +24,7 @@ from dmioc.catalogue.parts import (
     text,
     timed,
 )
+from dmioc.catalogue.rows import LIST_ROWS, OUTPUT_ROWS, STAGE_ROWS, with_rows
 from dmioc.model import Service
 
 ARGUMENT_PAIRS = 8
@@ -32,38 +33,48 @@ REPORT_BYTES = 16384
 IF_RUNNING_STATES = (State("Start"), State("Wait"), State("Refuse"))
 
 _STAGE_COLUMNS = (
-    Column("stage", source="stage"),
-    Column("process", "int", "process"),
-    Column("status", source="status"),
-    Column("exitStatus", "int", "exit_status"),
-    Column("runTime", "double", "run_time_s"),
-    Column("command", source="command"),
+    Column("stage", source="stage", width=20),
+    Column("process", "int", "process", width=7),
+    Column("status", source="status", width=8),
+    Column("exitStatus", "int", "exit_status", width=10),
+    Column("runTime", "double", "run_time_s", width=8),
+    Column("command", source="command", width=50),
     Column("stdOut", source="std_out"),
     Column("stdErr", source="std_err"),
 )
 _WORKFLOW_COLUMNS = (
-    Column("name", source="name"),
-    Column("owner", source="owner"),
-    Column("description", source="description"),
-    Column("stages", "int", "stages"),
+    Column("name", source="name", width=24),
+    Column("owner", source="owner", width=12),
+    Column("description", source="description", width=60),
+    Column("stages", "int", "stages", width=6),
 )
 _JOB_COLUMNS = (
-    Column("id", source="id"),
-    Column("workflow", source="workflow"),
-    Column("status", source="status"),
-    Column("stage", source="stage"),
-    Column("submitted", "time", "submit_time_s"),
+    Column("id", source="id", width=36),
+    Column("workflow", source="workflow", width=20),
+    Column("status", source="status", width=8),
+    Column("stage", source="stage", width=16),
+    Column("submitted", "time", "submit_time_s", width=19),
     Column("started", "time", "start_time_s"),
     Column("ended", "time", "end_time_s"),
-    Column("runTime", "double", "run_time_s"),
+    Column("runTime", "double", "run_time_s", width=8),
     Column("error", source="error"),
 )
 
 
 def workflow_slot(slot: int) -> tuple[PV, ...]:
     """The group ``WF<slot>:``."""
+    group = f"WF{slot}:"
+    rows = {
+        f"{group}Stages": ("StageRow", STAGE_ROWS),
+        f"{group}StdOut": ("StdOutRow", OUTPUT_ROWS),
+        f"{group}StdErr": ("StdErrRow", OUTPUT_ROWS),
+    }
+    return tuple(with_rows(_workflow_slot(group), rows))
+
+
+def _workflow_slot(group: str) -> tuple[PV, ...]:
     return in_group(
-        f"WF{slot}:",
+        group,
         (
             setpoint(text("Name", NAME_BYTES, "Workflow to run")),
             setpoint(text("Owner", 64, "Owner of the workflow", doc="Empty: the DM user.")),
@@ -110,8 +121,9 @@ def jobs() -> tuple[PV, ...]:
         enum("JOB:Idle", NO_YES, "Whether no job is active", source="idle", default=1),
         PV("JOB:List", Kind.TABLE, "The newest jobs", columns=_JOB_COLUMNS, type_id=NT_TABLE),
     )
+    lists = (replace(pv, service=Service.PROC) for pv in pvs)
     return (
-        *(replace(pv, service=Service.PROC) for pv in pvs),
+        *with_rows(lists, {"WF:List": ("Row", LIST_ROWS), "JOB:List": ("Row", LIST_ROWS)}),
         *in_group(
             "JOB:",
             (

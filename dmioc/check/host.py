@@ -15,7 +15,7 @@ from pathlib import Path
 from dmioc import __version__
 from dmioc.check.findings import Finding, fail, ok, warning
 from dmioc.config import Settings
-from dmioc.serve.ca import CaSettings, prefix_is_served
+from dmioc.serve.ca import CaSettings, served_already
 
 LIBRARIES = ("caproto", "p4p", "httpx", "pydantic", "msgspec", "numpy", "aiohttp", "watchfiles")
 _LEAST_BYTES = 100 * 2**20
@@ -65,7 +65,7 @@ def state_directory(directory: Path) -> Finding:
 async def prefix(settings: Settings, ca: CaSettings) -> tuple[Finding, bool]:
     """Whether somebody serves the prefix, and whether that is the gateway of this state directory."""
     name = settings.gateway.prefix
-    is_served = await prefix_is_served(f"{name}Heartbeat", ca, _SEARCH_S)
+    is_served = await served_already([f"{name}Heartbeat"], ca, _SEARCH_S)
     pid = holder(settings.gateway.state_directory)
     if not is_served:
         return ok("prefix", f"{name} is not served by anybody", served=False), False
@@ -75,6 +75,21 @@ async def prefix(settings: Settings, ca: CaSettings) -> tuple[Finding, bool]:
     return warning(
         "prefix", text, "dmioc run would end with 3: stop that one or choose another --prefix", served=True
     ), False
+
+
+async def aliases(settings: Settings, ca: CaSettings) -> list[Finding]:
+    """Whether another IOC still serves an alias, for a gateway that does not run; nothing where there are none."""
+    names = list(settings.aliases)
+    what, found = "aliases", f"{len(names)} names of other PVs"
+    if not names:
+        return []
+    if holder(settings.gateway.state_directory):
+        return [ok(what, f"{found}, served by the gateway that runs", count=len(names))]
+    served = await served_already(names, ca, _SEARCH_S)
+    if not served:
+        return [ok(what, f"{found}, none of them served by anybody", count=len(names))]
+    advice = "dmioc run would end with 3: take it out of that IOC, or out of [aliases]"
+    return [warning(what, f"{served} is served by another IOC", advice, count=len(names), served=served)]
 
 
 @dataclass(frozen=True)

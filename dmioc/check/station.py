@@ -10,7 +10,7 @@ from dmioc.app import ca_settings_of, catalogue_of, pva_settings_of
 from dmioc.check.addresses import clients
 from dmioc.check.backend import Reached, endpoints, methods, reached
 from dmioc.check.findings import Finding, Report, ok
-from dmioc.check.host import Place, ports, prefix, state_directory, versions
+from dmioc.check.host import Place, aliases, ports, prefix, state_directory, versions
 from dmioc.check.services import service
 from dmioc.config import BackendName, Settings
 from dmioc.dm.rest import RestDm
@@ -48,8 +48,10 @@ def check_station(settings: Settings, environment: Mapping[str, str], source: Pa
 
 async def _ask(settings: Settings, environment: Mapping[str, str], reach: Reached) -> list[Finding]:
     ca = ca_settings_of(settings)
-    (held, is_running), of_dm = await asyncio.gather(prefix(settings, ca), _dm(settings, reach))
-    findings = [*of_dm, held]
+    (held, is_running), of_aliases, of_dm = await asyncio.gather(
+        prefix(settings, ca), aliases(settings, ca), _dm(settings, reach)
+    )
+    findings = [*of_dm, held, *of_aliases]
     is_station = settings.dm.backend is not BackendName.LOCAL
     for place in _places(settings):
         findings += [ports(place, is_running), *clients(place, environment, is_station)]

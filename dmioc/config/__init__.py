@@ -3,6 +3,7 @@
 from dmioc.config.load import load_settings, read_setup_file
 from dmioc.config.settings import (
     AccessSettings,
+    AliasSettings,
     AuditForm,
     AuditSettings,
     BackendName,
@@ -17,6 +18,7 @@ from dmioc.config.settings import (
 
 __all__ = [
     "AccessSettings",
+    "AliasSettings",
     "AuditForm",
     "AuditSettings",
     "BackendName",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -93,17 +94,29 @@ def _unquoted(value: str) -> str:
 
 def _read(path: Path) -> Table:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}{_quoted_line(text, error)}") from error
     table: Table = {}
     for section, content in document.items():
         if not isinstance(content, dict):
             raise ConfigurationError(f"{path}: {section} = {content!r} stands outside of a section such as [gateway]")
         table[section] = cast("dict[str, object]", content)
     return table
+
+
+def _quoted_line(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """The line that is wrong, which tells more than its number where a key was given twice."""
+    found = re.search(r"at line (\d+)", str(error))
+    lines = text.splitlines()
+    number = int(found[1]) if found else 0
+    return f": {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""
 
 
 def _add_variables(table: Table, environment: Mapping[str, str]) -> None:

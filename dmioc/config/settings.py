@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -144,6 +144,28 @@ class AuditSettings(_Section):
     )
 
 
+class AliasSettings(_Section):
+    """One entry of ``[aliases]``; a text alone is the PV."""
+
+    pv: str = Field(description="the PV that it stands for, with or without prefix, e.g. EXP:Name")
+    type: str = Field(
+        default="",
+        description="string: a text as a register of at most 39 bytes; none given: the PV's own type",
+    )
+
+
+def _alias_table(entry: object) -> object:
+    """The short form of an entry as the long one."""
+    if isinstance(entry, str):
+        return {"pv": entry}
+    if isinstance(entry, dict | AliasSettings):
+        return cast("object", entry)
+    raise ValueError('the name of a PV is needed, or { pv = "EXP:Name", type = "string" }')
+
+
+Aliases = dict[str, Annotated[AliasSettings, BeforeValidator(_alias_table, json_schema_input_type=str | AliasSettings)]]
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -155,3 +177,7 @@ class Settings(_Section):
     local: LocalSettings = LocalSettings()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    aliases: Aliases = Field(
+        default_factory=dict[str, AliasSettings],
+        description='second names of PVs, whole: "8ideSoft:StrReg4" = "EXP:Name" or { pv = "EXP:Name", type = "string" }',
+    )

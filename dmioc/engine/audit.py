@@ -188,6 +188,7 @@ class Audit:
             " ".join(entry.message.split()),
             entry.request_id,
             entry.took_s,
+            alias=origin.alias,
         )
 
     def _tell(self) -> None:

@@ -15,8 +15,8 @@ _MOST_OPEN = 2000
 class Bursts:
     """Puts that may still be followed by others to the same PV.
 
-    A put waits ``quiet_s`` for the next one to the same PV by the same user from the same host and with the same result. A line
-    about a command writes all that wait first, so that the setpoints that it used stand before it.
+    A put waits ``quiet_s`` for the next one to the same PV, under the same name, by the same user from the same host and with
+    the same result. A line about a command writes all that wait first, so that the setpoints that it used stand before it.
     """
 
     def __init__(self, quiet_s: float) -> None:
@@ -32,7 +32,7 @@ class Bursts:
         """Take the next put; answers the lines to write now."""
         if is_command or self._quiet_s <= 0.0:
             return [*self.flush(), line]
-        key = (line.pv, line.user, line.host, line.protocol, line.result)
+        key = (line.pv, line.alias, line.user, line.host, line.protocol, line.result)
         lines = self.flush() if len(self._open) >= _MOST_OPEN and key not in self._open else []
         known = self._open.get(key)
         if known is not None and self._is_over(*known, line.time_s):

@@ -1,7 +1,7 @@
 """One put as one line: caPutLog's text and its JSON, each with what happened to the put after caPutLog's own words.
 
 Text: ``<date> <time> <host> <user> <pv> new=<value> old=<value> [min=<value> max=<value>]`` as of caPutLog's release 4 (texts are
-quoted, what cannot be printed is escaped), then ``count via result took request message`` as far as there are any. JSON has
+quoted, what cannot be printed is escaped), then ``count alias via result took request message`` as far as there are any. JSON has
 caPutLog's keys, and further ones of the same names. Host is the address that the put came from. Times are local, as caPutLog's.
 """
 
@@ -56,6 +56,7 @@ class Line:
         took_s: how long a command took; below 0 for what is not the end of one.
         lowest, highest: of the numbers of a burst.
         count: puts of a burst.
+        alias: the second name by which the client knows the PV; empty for its own.
     """
 
     time_s: float
@@ -72,6 +73,7 @@ class Line:
     lowest: float | None = None
     highest: float | None = None
     count: int = 1
+    alias: str = ""
 
 
 Form = Callable[[Line], str]
@@ -160,6 +162,8 @@ def caputlog_line(line: Line) -> str:
         words += [f"min={_number_text(line.lowest)}", f"max={_number_text(line.highest)}"]
     if line.count > 1:
         words.append(f"count={line.count}")
+    if line.alias:
+        words.append(f"alias={_word(line.alias)}")
     words += [f"via={line.protocol}", f"result={line.result}"]
     if line.took_s >= 0.0:
         words.append(f"took={line.took_s:.3f}")
@@ -189,6 +193,8 @@ def json_line(line: Line) -> str:
         document |= {"min": _json_number(line.lowest), "max": _json_number(line.highest)}
     if line.count > 1:
         document["count"] = line.count
+    if line.alias:
+        document["alias"] = line.alias
     document |= {"via": line.protocol, "result": line.result}
     if line.took_s >= 0.0:
         document["took"] = round(line.took_s, 3)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from dmioc.catalogue import Kind
 from dmioc.catalogue.entries import STRING_BYTES
-from dmioc.engine.readings import Alarm
+from dmioc.engine.readings import Alarm, Reading
 from dmioc.model import Severity, Status
 from dmioc.model.time_span import TimeSpan
 
@@ -72,6 +72,22 @@ def fit(text: str, length: int) -> str:
     """The text cut to at most ``length`` bytes of UTF-8, in whole characters, at its end."""
     data = text.encode("utf-8", "replace")
     return text if len(data) <= length else data[:length].decode("utf-8", "ignore")
+
+
+def as_held(pv: PV, reading: Reading) -> Reading:
+    """The reading as a PV of this type holds it.
+
+    A text that is too long for a string is cut, in whole characters, and is MINOR/SOFT then, so that nobody takes it for the
+    whole; a severity that is no less stays.
+    """
+    if pv.kind is not Kind.STRING or not isinstance(reading.value, str):
+        return reading
+    text = fit(reading.value, STRING_BYTES)
+    if text == reading.value:
+        return reading
+    if reading.severity >= Severity.MINOR:
+        return replace(reading, value=text)
+    return replace(reading, value=text, severity=Severity.MINOR, alarm=Alarm.SOFT)
 
 
 def last_bytes(text: str, length: int) -> str:

@@ -15,14 +15,19 @@ from dmioc.engine.readings import Reading, StructureReading, TableReading
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who put: protocol (``ca``, ``pva``, ``rpc``), user as claimed by the client, host as seen by the server."""
+    """Who put: protocol (``ca``, ``pva``, ``rpc``), user as claimed by the client, host as seen by the server.
+
+    ``alias`` is the second name by which the client knows the PV; empty for its own.
+    """
 
     protocol: str
     user: str
     host: str
+    alias: str = ""
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host} over {self.protocol}"
+        known_as = f" as {self.alias}" if self.alias else ""
+        return f"{self.user}@{self.host} over {self.protocol}{known_as}"
 
 
 class CommandState(Enum):

@@ -19,6 +19,7 @@ class Alarm(IntEnum):
     STATE = 7
     COMM = 9
     TIMEOUT = 10
+    SOFT = 15
     UDF = 17
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue import shown
-from dmioc.catalogue.listing import access_text, selected, type_text
+from dmioc.catalogue.listing import access_text, alias_of, selected, type_text
 from dmioc.engine import rpc_listings, rpc_methods
 from dmioc.engine.rpc_answers import table_answer
 from dmioc.engine.rpc_arguments import Argument, Given, Takes
@@ -50,11 +50,12 @@ async def _pvs(parts: Parts, given: Given) -> RpcAnswer:
     except ConfigurationError as error:
         raise RefusedError(str(error)) from error
     columns = {
-        "pv": tuple(f"{parts.prefix}{pv.name}" for pv in found),
-        "type": tuple(map(type_text, found)),
-        "access": tuple(map(access_text, found)),
-        "unit": tuple(pv.unit for pv in found),
-        "description": tuple(pv.description for pv in found),
+        "pv": tuple(served.name for served in found),
+        "type": tuple(type_text(served.pv) for served in found),
+        "access": tuple(access_text(served.pv) for served in found),
+        "unit": tuple(served.pv.unit for served in found),
+        "description": tuple(served.pv.description for served in found),
+        "aliasOf": tuple(alias_of(served, parts.prefix) for served in found),
     }
     return table_answer(columns, parts.now_s)
 
@@ -251,7 +252,12 @@ _METHODS = (
             _OWNER,
         ),
     ),
-    Method("pvs", "the PVs of this gateway", _pvs, (Argument("filter", "part of a name, or a pattern with * and ?"),)),
+    Method(
+        "pvs",
+        "the PVs of this gateway, aliases last",
+        _pvs,
+        (Argument("filter", "part of a name, or a pattern with * and ?"),),
+    ),
     Method("help", "the methods, or the arguments of one", _help, (Argument("name", "name of the method"),)),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _METHODS}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dmioc.catalogue import Kind
 from dmioc.engine.puts import Snapshot
 from dmioc.engine.readings import Alarm, Reading, StructureReading, TableReading
+from dmioc.engine.row_lines import RowPVs
 from dmioc.model import Service, Severity
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Store:
         self._revision = 0
         self.setpoints_set = 0
         self._base: dict[str, _Base] = {pv.name: self._initial(pv) for pv in catalogue.scalars()}
+        self._rows = RowPVs(catalogue)
         self._shown: dict[str, Reading] = {name: base.reading for name, base in self._base.items()}
         self._view = MappingProxyType(self._shown)
         self._structure_sinks: list[StructureSink] = []
@@ -117,6 +119,8 @@ class Store:
             return
         self._base_tables[name] = TableReading(new, self._clock.now_s())
         self._stage_table(name)
+        for row_name, line in self._rows.of_table(name, new):
+            self.set(row_name, line, from_dm=True)
 
     def set_structure(self, name: str, fields: Mapping[str, Field], time_s: float | None = None) -> None:
         """Stage a structure that has fields of its own, with the POSIX time of the event behind it (None: now).
@@ -163,6 +167,8 @@ class Store:
         self._base[name] = _Base(Reading(value, at_s, severity, status), from_dm)
         self.setpoints_set += pv.saved
         self._stage(name)
+        for row_name, line in self._rows.of_text(name, value):
+            self.set(row_name, line, from_dm=from_dm)
 
     def set_answering(self, service: Service, answering: bool) -> None:
         """Say whether a service answers; stages every PV whose alarm changes by it."""

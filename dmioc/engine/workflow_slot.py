@@ -122,6 +122,7 @@ class WorkflowSlot:
         store = self._core.store
         if self.job is None:
             publish_view(store, self._pvs, JobView(), Shown(from_dm=False, alarms={}))
+            store.set_table(self._table.name, columns_of(self._table, ()))
             return
         still_s = self._core.clock.monotonic_s() - self._progress_s
         view = job_view(

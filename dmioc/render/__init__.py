@@ -1,5 +1,6 @@
-"""From the catalogue to files: the record database and the PV reference in ``db/``."""
+"""From the catalogue to files: records, panels, the lists of autosave, archiver and alarm server, the PV reference."""
 
 from dmioc.render.files import generated_files, write
+from dmioc.render.site import PANELS, Site
 
-__all__ = ["generated_files", "write"]
+__all__ = ["PANELS", "Site", "generated_files", "write"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,59 +10,48 @@ from dmioc.catalogue.entries import NAME_CHARACTERS, STRING_BYTES
 from dmioc.catalogue.listing import access_text, type_text
 from dmioc.catalogue.parts import COMMAND_OUTCOMES, STATUS_STATES
 from dmioc.model import Status
+from dmioc.render.groups import TITLES, slot_groups, slot_of
+from dmioc.render.loading import files_section
+from dmioc.render.markdown import markdown_table
 
 if TYPE_CHECKING:
     from dmioc.catalogue import PV, Catalogue, Column, State
+    from dmioc.render.site import Site
 
-_TITLES = {
-    "": "Gateway",
-    "DS:": "Data storage service",
-    "DAQ:": "Data acquisition service and the station's DAQs",
-    "PROC:": "Processing service",
-    "CAT:": "Catalog service",
-    "EXP:": "Experiment",
-    "DAQ1:": "DAQ slots",
-    "UPL1:": "Upload slots",
-    "UPL:": "The station's uploads",
-    "WF1:": "Workflow slots",
-    "WF:": "The owner's workflows",
-    "JOB:": "The owner's jobs",
-    "MD:": "Metadata of runs",
-    "STR1:": "Streaming slots",
-}
-_SLOT = re.compile(r"([A-Z]+)([0-9]+):")
 _HEAD = ("PV", "type", "rw", "unit", "from", "meaning")
 
 
-def reference(catalogue: Catalogue) -> str:
-    """The Markdown text: how to read it, how commands work, then a table for each group; slots of a kind once."""
+def reference(catalogue: Catalogue, site: Site) -> str:
+    """The Markdown text: how to read it, the files beside it, how commands work, then a table for each group.
+
+    Slots of a kind share one table.
+    """
     groups = list(dict.fromkeys(pv.group for pv in catalogue))
     scalars = sum(1 for _ in catalogue.scalars())
     counts = f"{scalars} PVs over both protocols, {len(catalogue) - scalars} more over PVAccess only."
     parts = [
         _INTRODUCTION.format(
             counts=counts,
+            files=files_section(site),
             outcomes=_states(COMMAND_OUTCOMES),
             status="\n".join(f"| {state.label:11} | {state.severity.name:14} |" for state in STATUS_STATES),
             finished=", ".join(status.value for status in Status if status.is_finished),
         )
     ]
+    slots = slot_groups(catalogue)
     for group in groups:
-        slot = _SLOT.fullmatch(group)
-        if slot and slot[2] != "1":
-            continue
-        alike = [
-            other for other in groups if slot and other != group and other.startswith(slot[1]) and _SLOT.match(other)
-        ]
-        parts.append(_section(catalogue, [group, *alike]))
+        slot = slot_of(group)
+        alike = slots[slot[0]] if slot else (group,)
+        if group == alike[0]:
+            parts.append(_section(catalogue, alike))
     return "\n".join(parts)
 
 
 def _section(catalogue: Catalogue, groups: Sequence[str]) -> str:
-    title = _TITLES.get(groups[0], groups[0].removesuffix(":"))
+    title = TITLES.get(groups[0], groups[0].removesuffix(":"))
     names = ", ".join(f"`$(P){group}`" for group in groups)
     rows = [_HEAD, *(_row(pv) for pv in catalogue.group(groups[0]))]
-    return f"## {title}: {names}\n\n{_markdown(rows)}"
+    return f"## {title}: {names}\n\n{markdown_table(rows)}"
 
 
 def _row(pv: PV) -> tuple[str, ...]:
@@ -115,20 +103,6 @@ def _column(column: Column) -> str:
     return column.name if column.kind == "string" else f"{column.name} ({column.kind})"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table; every column but the last is padded to its widest cell, so that the source reads well too."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in list(zip(*cells, strict=True))[:-1]]
-    lines = [_line(row, widths) for row in cells]
-    lines.insert(1, _line(["-" * width for width in widths] + ["-" * len(cells[0][-1])], widths))
-    return "\n".join(lines) + "\n"
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-    return f"| {' | '.join([*padded, row[-1]])} |"
-
-
 _INTRODUCTION = f"""\
 # The PVs of dmioc
 
@@ -138,6 +112,7 @@ prefix and its number of slots; `dmioc.db` here holds the same PVs as records.
 A name is the prefix `$(P)` (default `DEMO:DM:`), the group and the PV, e.g. `25IDC:DM:` + `WF1:` + `Start`; at most
 {NAME_CHARACTERS} characters. {{counts}}
 
+{{files}}
 ## Types
 
 | type     | Channel Access                                               | PVAccess         |

@@ -140,6 +140,9 @@ Message Result Error : text r
 Report : structure{{session,epoch,seq,state,message,received,processed,missed,errors,heartbeat,result}} rw
 Command : structure{{session,epoch,seq,command,args}} r
 
+[EXP: DAQ: UPL: WF: JOB:]
+Row0 Row1 Row2 Row3 Row4 Row5 Row6 Row7 Row8 Row9 : text(256) r
+
 [ EXP: DAQ1: DAQ2: UPL1: UPL2: WF1: WF2: WF3: WF4: JOB: MD: STR1: STR2:]
 CmdStatus : enum{{None,Busy,OK,Refused,Failed,Interrupted}} r
 CmdMessage : text(1024) r

@@ -17,7 +17,7 @@ PREFIX = "25IDC:DM:"
 
 
 def names(pattern: str) -> list[str]:
-    return [pv.name for pv in selected(CATALOGUE, PREFIX, pattern)]
+    return [served.pv.name for served in selected(CATALOGUE, PREFIX, pattern)]
 
 
 def test_table_has_a_line_for_each_pv_and_aligned_columns() -> None:

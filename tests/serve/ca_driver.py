@@ -21,7 +21,7 @@ from dmioc.engine.puts import CommandState, Origin, Outcome, Puttable, Snapshot
 from dmioc.engine.readings import Alarm, Reading, Value
 from dmioc.errors import RefusedError
 from dmioc.model import Severity
-from dmioc.serve.ca import CaServer, CaSettings, prefix_is_served
+from dmioc.serve.ca import CaServer, CaSettings, served_already
 
 
 class RememberingEngine:
@@ -152,7 +152,7 @@ class Driver:
         return list(self.server.addresses)
 
     async def do_is_served(self, name: str) -> bool:
-        return await prefix_is_served(name, self.settings)
+        return bool(await served_already([name], self.settings))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ class ChannelType(IntEnum):
     DOUBLE = 6
     STS_STRING = 7
     GR_STRING = 21
+    TIME_STRING = 14
+    TIME_CHAR = 18
+    TIME_LONG = 19
+    TIME_DOUBLE = 20
     CTRL_STRING = 28
     CTRL_DOUBLE = 34
     STSACK_STRING = 37

@@ -5,8 +5,8 @@ A caproto IOC: caproto parses, serialises and converts, and its asyncio server i
 """
 
 from dmioc.serve.ca.channels import Rights
-from dmioc.serve.ca.search import prefix_is_served
+from dmioc.serve.ca.search import served_already
 from dmioc.serve.ca.server import CaServer
 from dmioc.serve.ca.settings import CaSettings
 
-__all__ = ["CaServer", "CaSettings", "Rights", "prefix_is_served"]
+__all__ = ["CaServer", "CaSettings", "Rights", "served_already"]

@@ -17,16 +17,18 @@ class Attachment:
     Attributes:
         channel: what it is.
         client_id: the client's number of it.
+        alias: the second name by which the client asked for it; empty for its own.
         rights: what the client may do.
         subscriptions: its monitors by the client's number.
     """
 
-    __slots__ = ("channel", "client_id", "rights", "subscriptions")
+    __slots__ = ("alias", "channel", "client_id", "rights", "subscriptions")
 
-    def __init__(self, channel: Channel, client_id: int, rights: AccessRights) -> None:
+    def __init__(self, channel: Channel, client_id: int, rights: AccessRights, alias: str) -> None:
         self.channel = channel
         self.client_id = client_id
         self.rights = rights
+        self.alias = alias
         self.subscriptions: dict[int, Subscription] = {}
 
     def answer(self, sample: Sample, data_type: int, count: int) -> Answer:

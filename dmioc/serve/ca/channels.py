@@ -220,7 +220,9 @@ class TextChannel(Channel, caproto.ChannelByte):
     def _elements(self, value: Native, base: ChannelType, count: int) -> tuple[int, bytes]:
         """A text as characters, as one string (the others empty), or as numbers."""
         text = self._text(value)
-        elements = (text or b"\0").ljust(count, b"\0")[: count or None]
+        # A single character comes with its NUL: PyDM takes an array of one element for a number.
+        least = text + b"\0" if len(text) == 1 else text or b"\0"
+        elements = least.ljust(count, b"\0")[: count or None]
         if base is ChannelType.CHAR:
             return len(elements), elements
         if base is ChannelType.STRING:

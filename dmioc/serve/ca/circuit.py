@@ -135,7 +135,8 @@ class Circuit(VirtualCircuit):
             self.ask_rights_again()
         elif isinstance(command, ca.CreateChanRequest) and isinstance(created := answers[-1], ca.CreateChanResponse):
             rights = AccessRights(answers[0].header.parameter2)
-            self._attachments[created.sid] = Attachment(self.context[command.name], command.cid, rights)
+            channel, alias = self.context[command.name], self.context.alias_in(command.name)
+            self._attachments[created.sid] = Attachment(channel, command.cid, rights, alias)
         return answers
 
     async def _send_buffers(self, *buffers: Any) -> None:
@@ -223,7 +224,7 @@ class Circuit(VirtualCircuit):
     def _write(self, request: Put) -> Sequence[ca.Message]:
         attachment = self._attachments[request.header.parameter1]
         pv = attachment.channel.pv
-        origin = Origin("ca", self.client_username, self.client_hostname)
+        origin = Origin("ca", self.client_username, self.client_hostname, attachment.alias)
         try:
             raw = raw_value(pv, request)
         except DmiocError as error:

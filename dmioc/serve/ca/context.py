@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 
 import caproto as ca
 from caproto.asyncio.server import Context
 from caproto.server.common import DisconnectedCircuit
 
+from dmioc.catalogue import PV, Kind
 from dmioc.engine.puts import Puttable
 from dmioc.serve.ca.beacons import Beacons
 from dmioc.serve.ca.channels import Channel, Rights
@@ -41,8 +43,11 @@ class ServerContext(Context):
     circuits: set[Circuit]
 
     def __init__(self, engine: Puttable, prefix: str, rights: Rights, settings: CaSettings) -> None:
-        self._by_pv = {pv.name: channel_of(prefix, pv, rights) for pv in engine.catalogue.scalars()}
-        super().__init__({channel.name: channel for channel in self._by_pv.values()}, list(settings.interfaces))
+        self._of_pv: dict[str, tuple[Channel, ...]] = {}
+        scalars = [served for served in engine.catalogue.served(prefix) if served.pv.kind.is_scalar]
+        self._aliases = frozenset(served.name for served in scalars if served.is_alias)
+        channels: dict[str, ca.ChannelData] = {one.name: self._channel(one.pv, prefix, rights) for one in scalars}
+        super().__init__(channels, list(settings.interfaces))
         self.log = _log
         self.engine = engine
         self.prefix = prefix
@@ -60,9 +65,29 @@ class ServerContext(Context):
         """The TCP port; 0 when never open."""
         return self.port or 0
 
-    def of_pv(self, name: str) -> Channel | None:
-        """The channel of a PV by its name without prefix; None for what Channel Access does not serve."""
-        return self._by_pv.get(name)
+    def _channel(self, pv: PV, prefix: str, rights: Rights) -> Channel:
+        """The channel of a PV with this type: all names that have it share one."""
+        known = self._of_pv.get(pv.name, ())
+        for channel in known:
+            if channel.pv.kind is pv.kind:
+                return channel
+        channel = channel_of(prefix, pv, rights)
+        self._of_pv[pv.name] = (*known, channel)
+        return channel
+
+    def of_pv(self, name: str) -> Sequence[Channel]:
+        """The channels of a PV by its name without prefix, one for each type; none of what Channel Access does not serve."""
+        return self._of_pv.get(name, ())
+
+    def name_beginnings(self) -> tuple[str, ...]:
+        """With one of these every name begins that is served: the prefix, and aliases to their last colon."""
+        of_aliases = (name[: name.rfind(":") + 1] or name for name in self._aliases)
+        return tuple(dict.fromkeys((self.prefix, *of_aliases)))
+
+    def alias_in(self, name: str) -> str:
+        """The alias in a name that a client asked for, maybe with a field; empty if it is a PV's own name."""
+        record = name.partition(".")[0].removesuffix(_LONG_STRING)
+        return record if record in self._aliases else ""
 
     def find(self, name: str) -> Channel | None:
         """The channel of ``NAME``, ``NAME.FIELD``, ``NAME.VAL`` and of each with a ``$``; None if there is none.
@@ -70,7 +95,7 @@ class ServerContext(Context):
         Those of fields are made at the first question and kept.
         """
         channel = self.pvdb.get(name)
-        if channel is None and name.startswith(self.prefix):
+        if channel is None:
             channel = self._made(name)
             if channel is not None:
                 self.pvdb[name] = channel
@@ -87,12 +112,18 @@ class ServerContext(Context):
         if name.endswith(_LONG_STRING):
             plain = name[: -len(_LONG_STRING)]
             of = None if plain.endswith(_LONG_STRING) else self.find(plain)
-            return None if of is None else long_string(of)
+            return None if of is None else long_string(self._whole(of))
         head, dot, field_name = name.partition(".")
-        of = self._by_pv.get(head.removeprefix(self.prefix))
-        if of is None or not dot:
+        of = self.pvdb.get(head)
+        if not dot or head.endswith(_LONG_STRING) or not isinstance(of, Channel):
             return None
         return of if field_name in ("", "VAL") else field(of, field_name)
+
+    def _whole(self, channel: Channel) -> Channel:
+        """The text as long as it is, for an alias that shows as much of it as a string holds."""
+        channels = self.of_pv(channel.pv.name)
+        texts = [one for one in channels if one.pv.kind is Kind.TEXT]
+        return texts[0] if texts and channel in channels else channel
 
     async def open(self) -> None:
         """Serve; raises `ConfigurationError` naming the address that cannot be used."""

@@ -10,6 +10,7 @@ from caproto import EPICS2UNIX_EPOCH, ChannelType, TimeStamp
 from dmioc.catalogue import PV, Kind
 from dmioc.catalogue.entries import STRING_BYTES
 from dmioc.catalogue.values import INT32_MAX, INT32_MIN
+from dmioc.engine.projection import as_held
 from dmioc.engine.readings import Reading, Value
 
 Native = bytes | int | float
@@ -76,6 +77,7 @@ def sample_of(pv: PV, reading: Reading) -> Sample:
 
     Raises `ValueError` when the PV cannot hold the value or the time is no time: a mistake in the engine.
     """
+    reading = as_held(pv, reading)
     if not 0 <= reading.time_s <= LAST_TIME_S:
         raise ValueError(f"{pv.name}: {reading.time_s!r} is not a time that EPICS knows")
     return Sample(_native(pv, reading.value), reading.time_s, int(reading.severity), int(reading.alarm))

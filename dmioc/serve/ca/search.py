@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 import caproto as ca
@@ -20,7 +22,7 @@ _ANSWER_BYTES = 1400
 _SEQUENCE_IS_VALID = 1
 _ASK_TIMES = 3
 _ASK_SOCKETS = 8
-_CLIENT_ID = 1
+_NAMES_OF_ONE_QUESTION = 16
 
 
 class SearchResponder(asyncio.DatagramProtocol):
@@ -32,7 +34,7 @@ class SearchResponder(asyncio.DatagramProtocol):
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._prefix = context.prefix.encode("latin-1")
+        self._beginnings = tuple(name.encode("latin-1") for name in context.name_beginnings())
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -41,7 +43,7 @@ class SearchResponder(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """Searches came; most are for the PVs of others and are not even parsed."""
-        if self._prefix not in data or self._transport is None:
+        if self._transport is None or not any(beginning in data for beginning in self._beginnings):
             return
         broadcaster = self._context.broadcaster
         try:
@@ -79,10 +81,11 @@ class SearchResponder(asyncio.DatagramProtocol):
 
 
 class _Asker(asyncio.DatagramProtocol):
-    """Hears whether anybody answers a search."""
+    """Hears which searches, by the client's numbers of them, anybody answers."""
 
-    def __init__(self, broadcaster: ca.Broadcaster, is_answered: asyncio.Event) -> None:
+    def __init__(self, broadcaster: ca.Broadcaster, answered: set[int], is_answered: asyncio.Event) -> None:
         self._broadcaster = broadcaster
+        self._answered = answered
         self._is_answered = is_answered
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
@@ -91,12 +94,13 @@ class _Asker(asyncio.DatagramProtocol):
         except ca.CaprotoError as error:
             _log.debug("answer to a search from %s:%d: %s", *addr[:2], error)
             return
-        if any(isinstance(command, ca.SearchResponse) and command.cid == _CLIENT_ID for command in commands):
+        self._answered.update(command.cid for command in commands if isinstance(command, ca.SearchResponse))
+        if self._answered:
             self._is_answered.set()
 
 
-async def prefix_is_served(name: str, settings: CaSettings, timeout_s: float = 0.5) -> bool:
-    """Whether somebody already serves the PV of this full name, e.g. ``25IDC:DM:Heartbeat``.
+async def served_already(names: Sequence[str], settings: CaSettings, timeout_s: float = 0.5) -> str:
+    """The first of these full names that somebody already serves, e.g. ``25IDC:DM:Heartbeat``; empty if nobody serves any.
 
     Asks by a search at the addresses that the settings listen on and send beacons to. It asks from several sockets, since the
     kernel gives a datagram to only one of the servers that share a UDP port.
@@ -105,27 +109,36 @@ async def prefix_is_served(name: str, settings: CaSettings, timeout_s: float = 0
     hosts.update(host for host, _ in settings.beacon_targets())
     port = settings.server_port()
     broadcaster = ca.Broadcaster(ca.CLIENT)
-    version = ca.DEFAULT_PROTOCOL_VERSION
-    question = broadcaster.send(ca.VersionRequest(0, version), ca.SearchRequest(name, _CLIENT_ID, version))
+    questions = _questions(broadcaster, names)
+    answered: set[int] = set()
     is_answered = asyncio.Event()
     loop = asyncio.get_running_loop()
     transports: list[asyncio.DatagramTransport] = []
     try:
         for _ in range(_ASK_SOCKETS):
             transport, _asker = await loop.create_datagram_endpoint(
-                lambda: _Asker(broadcaster, is_answered), sock=udp_socket(ANY, 0)
+                lambda: _Asker(broadcaster, answered, is_answered), sock=udp_socket(ANY, 0)
             )
             transports.append(transport)
         for _ in range(_ASK_TIMES):
             for transport in transports:
-                for host in hosts:
+                for host, question in product(hosts, questions):
                     transport.sendto(question, (host, port))
             try:
                 await asyncio.wait_for(is_answered.wait(), timeout_s / _ASK_TIMES)
             except TimeoutError:
                 continue
-            return True
+            return names[min(answered)]
     finally:
         for transport in transports:
             transport.close()
-    return False
+    return ""
+
+
+def _questions(broadcaster: ca.Broadcaster, names: Sequence[str]) -> list[bytes]:
+    """Searches as datagrams of a size that every server takes; the number of each is its place among the names."""
+    version = ca.DEFAULT_PROTOCOL_VERSION
+    searches = [ca.SearchRequest(name, number, version) for number, name in enumerate(names)]
+    starts = range(0, len(searches), _NAMES_OF_ONE_QUESTION)
+    chunks = [searches[start : start + _NAMES_OF_ONE_QUESTION] for start in starts]
+    return [broadcaster.send(ca.VersionRequest(0, version), *chunk) for chunk in chunks]

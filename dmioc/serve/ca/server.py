@@ -25,7 +25,7 @@ def catalogue_rights(pv: PV, _user: str, _host: str) -> tuple[bool, bool]:
 
 
 class CaServer:
-    """Serves every scalar PV of the engine's catalogue under ``prefix``; a `dmioc.engine.ports.Sink` of the engine.
+    """Serves every scalar PV of the engine's catalogue, aliases too, under ``prefix``; a `dmioc.engine.ports.Sink` of it.
 
     ``rights`` decides who may read and write a PV; by default everybody may what the catalogue allows.
     """
@@ -80,18 +80,16 @@ class CaServer:
         if self._context is None:
             return
         for name, reading in readings.items():
-            channel = self._context.of_pv(name)
-            if channel is None:
-                continue
-            try:
-                sample = sample_of(channel.pv, reading)
-            except ValueError as error:
-                if name not in self._wrong:
-                    self._wrong.add(name)
-                    _log.error("not shown over Channel Access at revision %d: %s", revision, error)
-                continue
-            self._wrong.discard(name)
-            channel.take(sample)
+            for channel in self._context.of_pv(name):
+                try:
+                    sample = sample_of(channel.pv, reading)
+                except ValueError as error:
+                    if name not in self._wrong:
+                        self._wrong.add(name)
+                        _log.error("not shown over Channel Access at revision %d: %s", revision, error)
+                    continue
+                self._wrong.discard(name)
+                channel.take(sample)
 
     def ask_rights_again(self) -> None:
         """Ask ``rights`` again for every open channel and tell the clients where they changed."""

@@ -21,8 +21,8 @@ Fields = dict[str, Any]
 _LAST_TIME_S = 2.0**62
 _TEXTS = (Kind.TEXT, Kind.STRING)
 _STATUS_UNDEFINED = 6
-_STATUSES = {Alarm.NO_ALARM: 0, Alarm.STATE: 1, Alarm.COMM: 2, Alarm.TIMEOUT: 2, Alarm.UDF: 2}
-"""Classes of ``alarm_t.status`` (1 device, 2 driver), as the servers of EPICS base give them for records (QSRV2)."""
+_STATUSES = {Alarm.NO_ALARM: 0, Alarm.STATE: 1, Alarm.COMM: 2, Alarm.TIMEOUT: 2, Alarm.SOFT: 3, Alarm.UDF: 2}
+"""Classes of ``alarm_t.status`` (1 device, 2 driver, 3 record), as the servers of EPICS base give them for records (QSRV2)."""
 
 
 def time_fields(time_s: float) -> Fields:

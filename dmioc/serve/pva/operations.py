@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from p4p import Value
@@ -58,7 +59,7 @@ def waits_for_end(operation: ServerOperation) -> bool:
 
 
 class PutHandler:
-    """p4p's handler of one PV: every put to it.
+    """p4p's handler of one PV: every put to it, also under its aliases.
 
     A put that waits for the end is answered then; any other as soon as it was taken, or refused. ``record._options.process``
     changes nothing: there is no put without its effect. ``before_answer`` shows the engine's state before the client goes on.
@@ -87,6 +88,8 @@ class PutHandler:
         """The supervisor of one put: p4p gives the client no answer when a handler fails."""
         try:
             origin = origin_of(operation, "pva")
+            if (asked := operation.name()) != self._name:
+                origin = replace(origin, alias=asked)
             try:
                 future = self._take(operation.value(), origin)
             except DmiocError as error:

@@ -32,7 +32,7 @@ _PORT = "EPICS_PVAS_SERVER_PORT"
 
 
 class PvaServer:
-    """Serves every PV of the engine's catalogue under ``prefix``; a `Sink` and a `StructureSink` of the engine.
+    """Serves every PV of the engine's catalogue under ``prefix`` and its aliases; a `Sink` and a `StructureSink` of the engine.
 
     Everything but the protocol happens in the loop that `start` is called in.
     """
@@ -42,7 +42,7 @@ class PvaServer:
         self._prefix = prefix
         self._settings = settings
         self._drafts: dict[Type, Value] = {}
-        self._scalars: dict[str, ScalarView] = {}
+        self._scalars: dict[str, list[ScalarView]] = {}
         self._tables: dict[str, TableView] = {}
         self._own: dict[str, OwnView] = {}
         self._composed_of: dict[str, list[ComposedView]] = {}
@@ -115,8 +115,8 @@ class PvaServer:
             return
         self._next(revision)
         for name, reading in readings.items():
-            view = self._scalars.get(name)
-            if view is None or not self._try(name, revision, view.publish, reading):
+            views = self._scalars.get(name, ())
+            if not all(self._try(name, revision, view.publish, reading) for view in views):
                 continue
             for composed in self._composed_of.get(name, ()):
                 self._try(name, revision, composed.take, name, reading)
@@ -175,8 +175,13 @@ class PvaServer:
 
     def _open_all(self, loop: asyncio.AbstractEventLoop) -> StaticProvider:
         provider = StaticProvider("dmioc")
-        for pv in self._engine.catalogue:
-            provider.add(self._prefix + pv.name, self._opened(pv, loop))
+        opened: dict[tuple[str, Kind], SharedPV] = {}
+        for served in self._engine.catalogue.served(self._prefix):
+            # An alias is its PV unless it is of another type.
+            key = served.pv.name, served.pv.kind
+            if key not in opened:
+                opened[key] = self._opened(served.pv, loop)
+            provider.add(served.name, opened[key])
         return provider
 
     def _opened(self, pv: PV, loop: asyncio.AbstractEventLoop) -> SharedPV:
@@ -198,7 +203,7 @@ class PvaServer:
         elif pv.kind is not Kind.STRUCTURE:
             layout = scalar_type(pv)
             draft = self._drafts.setdefault(layout, Value(layout))
-            self._scalars[pv.name] = ScalarView(pv, shared, draft)
+            self._scalars.setdefault(pv.name, []).append(ScalarView(pv, shared, draft))
         elif pv.columns:
             self._own[pv.name] = OwnView(pv, shared, time.time())
         else:

@@ -8,6 +8,7 @@ from p4p import Value
 from p4p.server.raw import SharedPV
 
 from dmioc.catalogue import PV
+from dmioc.engine.projection import as_held
 from dmioc.engine.readings import Alarm, Reading, StructureReading, TableReading
 from dmioc.model import Severity
 from dmioc.serve.pva.encoding import (
@@ -69,6 +70,7 @@ class ScalarView(_View):
     def publish(self, reading: Reading) -> None:
         """Post what of the reading is not as before; raises one of `NOT_ENCODABLE` and then changes nothing."""
         before = self._reading
+        reading = as_held(self._pv, reading)
         fields = changed_event(reading, before)
         if not is_same(reading.value, before.value):
             fields[self._path] = scalar_value(self._pv, reading.value)

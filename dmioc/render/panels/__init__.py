@@ -1,0 +1,1 @@
+"""Operator panels: one layout, drawn for each display manager."""
