@@ -227,7 +227,7 @@ class KilledGateway:
 
     def _check_counts(self) -> None:
         """Each accepted command that was not refused is in DM once, and nothing else is."""
-        owned = self._owned_jobs()
+        owned = self.owned_jobs()
         assert len({job["dmiocRequestId"] for job in owned}) == len(owned), "a job was started twice"
         assert not [job for job in owned if job.get("filePath") == "/changed/afterwards"]
         in_dm = self.in_dm()
@@ -243,7 +243,7 @@ class KilledGateway:
         datasets = self.dm.session("CAT").call("GET", "datasetsByExperiment", encoded("demo"))
         experiments = self.dm.session("DS").call("GET", "experimentsByStation", "DEMO")
         return {
-            "WF_:%": len(self._owned_jobs()),
+            "WF_:%": len(self.owned_jobs()),
             "UPL_:%": len(uploads),
             "DAQ_:Start": len(daqs),
             "MD:Send": len(datasets),
@@ -259,7 +259,8 @@ class KilledGateway:
         """Every command in the journal."""
         return int(self._journal("SELECT count(*) FROM accepted")[0][0])
 
-    def _owned_jobs(self) -> list[dict[str, Any]]:
+    def owned_jobs(self) -> list[dict[str, Any]]:
+        """The jobs in DM that the gateway has started."""
         query = {"skip": "0", "limit": "100000", "keyList": encoded_json(["id", "filePath", "dmiocRequestId"])}
         jobs = self.dm.session("PROC").call("GET", "processingJobsByOwner", "dmioc", query=query)
         return [job for job in jobs if job.get("dmiocRequestId")]

@@ -126,7 +126,6 @@ class Terminal:
         self._bash.stdout.close()
 
 
-@pytest.mark.timeout(180)
 def test_tour(first_terminal: Step, environment: dict[str, str], tmp_path: Path) -> None:
     terminal = Terminal(environment)
     steps = [step for block in tour(tmp_path)[1:] for step in block]

@@ -43,6 +43,7 @@ class WorkflowSlot:
         self._starting = False
         self._given_up = False
         self._begun = True
+        self._asked_for = ""
         self._not_found = NotFoundCount()
         self._attached = False
         self._reports = JobReports(core, group)
@@ -60,7 +61,7 @@ class WorkflowSlot:
             Command(start, Orders(self._order, self.start), excludes=(run, attach)),
             Command(run, Orders(self._order, self.run), excludes=(start, attach)),
             Command(attach, self.attach, excludes=(start, run)),
-            Command(f"{self.group}Abort", Orders(dict, self.abort)),
+            Command(f"{self.group}Abort", Orders(self._abort_order, self.abort)),
             Command(f"{self.group}Wait", self.wait),
         )
 
@@ -174,9 +175,16 @@ class WorkflowSlot:
 
     def _order(self) -> Order:
         self._check_idle()
-        order = msgspec.to_builtins(self._submission().identified())
+        submission = self._submission().identified()
         self._given_up = self._begun = False
-        return order
+        self._asked_for = submission.request_id
+        return msgspec.to_builtins(submission)
+
+    def _abort_order(self) -> Order:
+        """The job that is to be aborted, and the request of the start that is to be given up, each empty for none."""
+        is_coming = self._starting or self._is_taken
+        held = self.job.summary.id if self.job is not None else ""
+        return {"job": held, "start": self._asked_for if is_coming else ""}
 
     @property
     def _is_taken(self) -> bool:
@@ -203,6 +211,7 @@ class WorkflowSlot:
         """
         self._check_idle()
         self._starting = True
+        self._asked_for = submission.request_id
         try:
             job, attached = await submit(
                 self._core, self._board, submission, self._lock, lambda: self._given_up or is_given_up()
@@ -235,13 +244,14 @@ class WorkflowSlot:
             self.hold(job, attached=True)
         return f"attached to job {job_id}"
 
-    async def abort(self, _order: Order, is_again: bool) -> str:
+    async def abort(self, order: Order, is_again: bool) -> str:
         """Command Abort: ask DM to abort the job and wait until it says finished.
 
-        A Start or Run that waits for other jobs (``IfRunning``) is given up too.
+        A Start or Run that waits for other jobs (``IfRunning``) is given up too; not one that was accepted after the Abort,
+        which may be when the Abort is carried out again after a restart.
         """
         # A submission that DM is being asked for goes on; its job is then the one to abort.
-        gives_up = self._starting or self._is_taken
+        gives_up = (self._starting or self._is_taken) and order.get("start") == self._asked_for
         if gives_up:
             self._given_up = True
             self._board.changed.fire()
@@ -249,6 +259,8 @@ class WorkflowSlot:
             if is_again:
                 await self.poll()
             job = self.job
+            if is_again and job is not None and order.get("job") not in ("", job.summary.id):
+                raise InterruptedCommandError(f"the gateway was started anew, and {self.group} follows another job now")
             if job is None or not job.summary.status.is_active:
                 if gives_up:
                     return "the start that waited for other jobs is given up"

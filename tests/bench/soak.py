@@ -48,6 +48,7 @@ PVA_PROCESSES = 2
 PHASE_S, WARM_UP_S, STALLED_S = 60.0, 120.0, 120.0
 STALLED = {STALLED_CA: ("ca",), STALLED_BOTH: ("ca", "pva")}
 LOST_SHOWN = 20
+LINES_SHOWN = 60
 SAMPLE_EVERY_S, COMMAND_EVERY_S, STEP_S = 5.0, 0.4, 0.05
 QUIET_WITHIN_S = 60.0
 PROBED = ("State", "LostAfter", "EXP:Name", "WF1:Status", "DAQ1:FilesDone", "Heartbeat")
@@ -121,7 +122,10 @@ def work(parts: Parts, phase: Phase, lasts_s: float, with_faults: bool) -> None:
 def quiet(parts: Parts, phase: Phase) -> None:
     """Let all end, and compare."""
     parts.faults.none()
-    wait_until(lambda: parts.churn.get("State") == "Connected", QUIET_WITHIN_S, what="DM is there")
+    try:
+        wait_until(lambda: parts.churn.get("State") == "Connected", QUIET_WITHIN_S, what="DM is there")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {parts.churn.services()}\n{last_lines(parts.gateway.log())}") from None
     all_ended(parts)
     phase.gets_s = parts.probe.ask("times")
     for process in parts.clients:
@@ -133,6 +137,11 @@ def quiet(parts: Parts, phase: Phase) -> None:
         phase.events += answer["events"]
     phase.gets_then_s = parts.probe.ask("times")
     phase.samples.append(sample(parts.gateway, parts.now_s()))
+
+
+def last_lines(log: str) -> str:
+    """The end of a log."""
+    return "\n".join(log.splitlines()[-LINES_SHOWN:])
 
 
 def all_ended(parts: Parts) -> None:

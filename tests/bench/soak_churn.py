@@ -141,6 +141,11 @@ class Churn:
         """The value of a text."""
         return str(self._context.get(self._prefix + name)["value"])
 
+    def services(self) -> dict[str, tuple[str, str]]:
+        """State and last error of each service of DM."""
+        groups = ("DS:", "DAQ:", "PROC:", "CAT:")
+        return {group: (self.get(f"{group}State"), self.text(f"{group}Error")) for group in groups}
+
     def _kinds(self) -> tuple[tuple[str, int], ...]:
         return (("DAQ", self._slots.daq), ("UPL", self._slots.upload), ("WF", self._slots.workflow))
 

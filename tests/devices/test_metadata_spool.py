@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,11 @@ def test_a_process_that_is_killed_at_any_step_loses_nothing(ca: CaClient, stored
             assert len(mine[0]["descriptors"]) == 1, uid
         if "stop" in documents:
             assert mine[0]["stop"]["exit_status"] == "success", uid
-    # Killed between DM's answer and forgetting the run: sent again, under the name that has the whole uid.
-    assert len(datasets) - len({uid for uid, _ in datasets}) <= 1
+    # Killed while it was sent, or between DM's answer and forgetting the run: sent again by the next session, under the
+    # name that has the whole uid. Which step of the session falls into that moment is the machine's choice.
+    times_sent = Counter(uid for uid, _ in datasets)
+    assert max(times_sent.values()) <= 2
+    assert sum(times > 1 for times in times_sent.values()) <= 3
 
 
 def test_dm_is_away_for_a_while(ca: CaClient, gateway: GatewayProcess, stored: Any, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
-"""One HTTP connection pool for each service, and what its failures mean."""
+"""The HTTP connections to each service, and what their failures mean."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import cast
 
@@ -22,7 +26,7 @@ _KEEPALIVE_S = 5.0
 
 
 def http_client(service: Service, settings: RestSettings, context: ssl.SSLContext) -> httpx.AsyncClient:
-    """The client of one service: HTTP/1.1 with kept connections, no redirects, no proxies, no cookies of its own.
+    """A client of one service: HTTP/1.1 with kept connections, no redirects, no proxies, no cookies of its own.
 
     The environment is not read (``trust_env``): only the settings say where DM is. Answers are asked for uncompressed,
     which keeps each piece that arrives small.
@@ -40,14 +44,70 @@ def http_client(service: Service, settings: RestSettings, context: ssl.SSLContex
             connect=settings.connect_timeout_s,
             read=settings.read_timeout_s,
             write=settings.write_timeout_s,
-            pool=settings.pool_timeout_s,
+            pool=None,
         ),
         limits=httpx.Limits(
-            max_connections=_MOST_CONNECTIONS,
+            max_connections=None,
             max_keepalive_connections=_MOST_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_S,
         ),
     )
+
+
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """A client with its kept connections, and how many requests use it now."""
+
+    client: httpx.AsyncClient
+    users: int = 0
+
+
+class Connections:
+    """At most four requests to one service at once, over connections that are kept.
+
+    They are counted here and not by httpcore: a request of it that is cut off in the middle (a deadline, a caller that gives
+    up) can leave its connection in use for ever, and after four of them nothing would be sent any more. A pool in which that
+    may have happened gets no new requests and is closed when its last one has ended.
+
+    Args:
+        make_client: makes a client of the service.
+        wait_s: how long a request waits for others to end.
+    """
+
+    def __init__(self, make_client: Callable[[], httpx.AsyncClient], wait_s: float) -> None:
+        self._make_client = make_client
+        self._wait_s = wait_s
+        self._free = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._pool = _Pool(make_client())
+
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[httpx.AsyncClient]:
+        """A client for one request, to the end of its answer; raises `httpx.PoolTimeout` when none ended in time."""
+        await self._wait()
+        pool = self._pool
+        pool.users += 1
+        try:
+            yield pool.client
+        except (asyncio.CancelledError, httpx.TimeoutException):
+            if pool is self._pool:
+                self._pool = _Pool(self._make_client())
+            raise
+        finally:
+            pool.users -= 1
+            self._free.release()
+            if pool is not self._pool and not pool.users:
+                await pool.client.aclose()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("") from None
+
+    async def close(self) -> None:
+        """Close the kept connections; those of requests that are under way are closed with them."""
+        await self._pool.client.aclose()
 
 
 def is_lost_connection(error: httpx.RequestError) -> bool:

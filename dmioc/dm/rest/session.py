@@ -16,7 +16,7 @@ from dmioc.dm.login import LoginFile, LoginPause
 from dmioc.dm.readers.bodies import IgnoringReader, Reader
 from dmioc.dm.readers.refusals import SessionExpiredError, without_secrets
 from dmioc.dm.rest.answers import error_of
-from dmioc.dm.rest.connection import http_client, is_lost_connection, transport_error
+from dmioc.dm.rest.connection import Connections, http_client, is_lost_connection, transport_error
 from dmioc.dm.rest.cookies import Cookies
 from dmioc.dm.rest.endpoints import Endpoint
 from dmioc.dm.rest.settings import RestSettings
@@ -65,7 +65,7 @@ class Session:
         self._settings = settings
         self._login_file = login_file
         self._counters = counters
-        self._client = http_client(service, settings, context)
+        self._connections = Connections(lambda: http_client(service, settings, context), settings.pool_timeout_s)
         self._cookies = Cookies()
         self._login_lock = asyncio.Lock()
         self._pause = LoginPause()
@@ -187,13 +187,14 @@ class Session:
         if request.form:
             headers["Content-Type"] = _FORM_TYPE
         content = request.form.encode("ascii") if request.form else None
-        to_send = self._client.build_request(request.verb, request.target, content=content, headers=headers)
-        self._counters.requests += 1
-        response = await self._client.send(to_send, stream=True)
-        try:
-            return await self._judge(request, response, reader)
-        finally:
-            await response.aclose()
+        async with self._connections.client() as client:
+            to_send = client.build_request(request.verb, request.target, content=content, headers=headers)
+            self._counters.requests += 1
+            response = await client.send(to_send, stream=True)
+            try:
+                return await self._judge(request, response, reader)
+            finally:
+                await response.aclose()
 
     async def _judge(self, request: _Request, response: httpx.Response, reader: Reader[T]) -> T:
         if error_of(request.what, response.status_code, response.headers, b"") is not None:
@@ -213,7 +214,7 @@ class Session:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
 
 async def _beginning(response: httpx.Response) -> bytes:
