@@ -10,13 +10,20 @@ WORKERS ?= 3
 MINUTES ?= 20
 N ?= 1000
 
-.PHONY: run test lint render lock clean help bench soak kills panel pictures
+.PHONY: run test lint render lock clean help bench soak kills panel pictures debian
 
 run: .venv/.run ## serve DEMO:DM:* with a local DM
 	@$(BIN)/dmioc run $(ARGS)
 
 test: .venv/.dev ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What some tests use and pip cannot bring; they are skipped where it is missing.
+DEBIAN := chromium procserv tmux logrotate libegl1 libgl1 libxkbcommon-x11-0 libdbus-1-3
+
+debian: ## Debian's packages that some tests use (as root)
+	@dpkg -s $(DEBIAN) >/dev/null 2>&1 || \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(DEBIAN) >/dev/null; }
 
 panel: .venv/.dev ## the station's panel in PyDM, while make run serves it
 	EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST=127.0.0.1 EPICS_PVA_AUTO_ADDR_LIST=NO EPICS_PVA_ADDR_LIST=127.0.0.1 \

@@ -1,4 +1,4 @@
-"""The command line: ``dmioc run | localdm | pvs | render | config | check``."""
+"""The command line: ``dmioc run | localdm | pvs | render | watch | web | check | config``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _EPILOG = """examples:
   dmioc pvs WF1:                          the PVs of workflow slot 1
   dmioc pvs --format csv > pvs.csv
   dmioc watch                             the station live in this terminal
+  dmioc web                               ... in a browser
   eval "$(dmioc localdm --env)"           point other DM clients at the local DM
 """
 

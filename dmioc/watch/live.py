@@ -266,14 +266,14 @@ _KEYS = (
     ("PgUp, PgDn", "scroll by a screen; Home and End go to the first and the last line"),
     ("Enter", "details of the marked slot: stages, output, error"),
     ("Esc", "back"),
-    ("/", "show only rows with a text; Enter keeps the filter, Esc takes it away"),
+    ("/", "show only rows with a text; Enter keeps it so, Esc shows all"),
     ("?", "this help"),
     ("q, Ctrl-C", "quit"),
 )
 _MEANINGS = (
     ("MINOR", "degraded: an error among many, aborted", Tone.MINOR),
     ("MAJOR", "failed, or no progress", Tone.MAJOR),
-    ("INVALID", "DM does not answer the gateway: what it last said is not shown as fresh", Tone.INVALID),
+    ("INVALID", "DM does not answer the gateway: what it said last may be old", Tone.INVALID),
     ("DISCONNECTED", "the gateway is away; watching goes on by itself when it is back", Tone.LOST),
     ("SILENT", "the gateway is connected but its heartbeat stands still", Tone.LOST),
 )
@@ -282,7 +282,7 @@ _MEANINGS = (
 def _help() -> list[Line]:
     keys = [line(Span(f"{key:<14}", Tone.HEAD), text) for key, text in _KEYS]
     meanings = [line(Span(f"{word:<14}", tone), text) for word, text, tone in _MEANINGS]
-    more = line("Nothing here writes to a PV. dmioc watch --help tells about --once, --json and --protocol.")
+    more = line("Nothing here writes to a PV. More: dmioc watch --help")
     return [heading("Keys"), *keys, line(), heading("Words"), *meanings, line(), more]
 
 

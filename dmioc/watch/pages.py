@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -14,13 +13,9 @@ from dmioc.watch.rows import service_cell, slot_line, slots_heading
 from dmioc.watch.tables import DAQS, EXPERIMENTS, JOBS, UPLOADS, StationTable, table_lines
 from dmioc.watch.values import values
 from dmioc.watch.view import Event, LinkState, StationView
-from dmioc.watch.wording import Paper, clock, count, date_and_time, printable, span
+from dmioc.watch.wording import ID, Paper, clock, count, date_and_time, printable, span
 
 _LEAST_MESSAGES = 3
-
-
-_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-"""DM's ids, which are cut to their first digits where a message has one line only."""
 
 
 def title(view: StationView, paper: Paper) -> Line:
@@ -78,8 +73,8 @@ def _services(view: StationView, paper: Paper) -> list[Line]:
     ]
     for service in services:
         if error := view.text(service.error):
-            told = f"{service.service.value} error: {error}"
-            lines.extend(line(Span(text, Tone.MAJOR)) for text in wrapped(told, paper.width)[:2])
+            told = paper.cell(f"{service.service.value} error: {error}", paper.width)
+            lines.append(line(Span(told, Tone.MAJOR)))
     return lines
 
 
@@ -104,7 +99,7 @@ def _experiment_line(view: StationView, paper: Paper) -> Line:
 
 
 def _message_line(view: StationView, event: Event, paper: Paper) -> Line:
-    told = _UUID.sub(r"\1..", f"{event.severity} {event.source}: {event.text}".strip())
+    told = ID.sub(r"\1..", f"{event.severity} {event.source}: {event.text}".strip())
     text = f"{clock(event.time_s, view.now_s):>11} {told}"
     return line(Span(paper.cell(text, paper.width), WORD_TONES.get(event.severity, Tone.PLAIN)), is_row=True)
 

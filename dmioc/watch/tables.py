@@ -11,7 +11,7 @@ from dmioc.model import Status
 from dmioc.watch.lines import WORD_TONES, Caption, Line, Span, Tone, heading, line, table
 from dmioc.watch.readings import Trust
 from dmioc.watch.view import StationView, seconds_of
-from dmioc.watch.wording import Paper, clock, count, date_and_time, duration
+from dmioc.watch.wording import ID, Paper, clock, count, date_and_time, duration
 
 Row = Mapping[str, str | int | float]
 _ACTIVE = frozenset(status.value for status in Status if status.is_active)
@@ -43,15 +43,23 @@ def table_lines(view: StationView, shown: StationTable, paper: Paper) -> list[Li
 
 
 def _first_rows(view: StationView, pv: PV, shown: StationTable, paper: Paper) -> list[Line]:
-    """The rows that are PVs of their own."""
+    """The rows that are PVs of their own; of an id in front the first digits."""
+    rows = [one for one in view.overview.rows if one.row_of == pv.name and view.text(one)]
+    ids = [found for one in rows if (found := ID.match(view.text(one)))]
+    cut = slice(ids[0].end(1), ids[0].end()) if ids else slice(0, 0)
+
+    def row_line(text: str, tone: Tone, doubt: str = "", is_row: bool = True) -> Line:
+        told = doubt + text[: cut.start] + text[cut.stop :]
+        return line(Span(paper.cell(told, paper.width), tone), is_row=is_row)
+
     lines = [heading(shown.what, ": the first rows; all of them with --protocol pva")]
-    lines.append(line(Span(paper.cell(header(pv), paper.width), Tone.CAPTION)))
-    for row in (one for one in view.overview.rows if one.row_of == pv.name):
-        text, trust = view.text(row), view.reading(row).trust
-        tone = Tone.PLAIN if trust is Trust.FRESH else Tone.LOST
-        doubt = "" if trust is Trust.FRESH else f"{trust.value} "
-        if text:
-            lines.append(line(Span(paper.cell(doubt + text, paper.width), tone), is_row=True))
+    lines.append(row_line(header(pv), Tone.CAPTION, is_row=False))
+    for row in rows:
+        trust = view.reading(row).trust
+        if trust is Trust.FRESH:
+            lines.append(row_line(view.text(row), Tone.PLAIN))
+        else:
+            lines.append(row_line(view.text(row), Tone.LOST, doubt=f"{trust.value} "))
     return lines
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+
+ID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+"""An id of DM; its first digits are enough where there is one line only."""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 

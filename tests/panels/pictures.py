@@ -69,7 +69,7 @@ def main() -> None:
         for path in sorted((OPI / "pydm").glob("*.ui")):
             pydm.open(path, {"P": PREFIX, "N": SLOTS.get(path.stem, "1")})
             pydm.ask("grab", path=str(PICTURES / f"{path.stem}.png"))
-        sys.stdout.write(f"pictures of {len(list(PICTURES.glob('*.png')))} panels are in {PICTURES}\n")
+        sys.stdout.write(f"pictures of {len(list(PICTURES.glob('dmioc_*.png')))} panels are in {PICTURES}\n")
         sys.stdout.flush()
     os._exit(0)  # libca's threads may hang the end of Python
 

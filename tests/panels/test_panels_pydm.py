@@ -25,6 +25,8 @@ from waiting import wait_until
 
 from dmioc.catalogue import PV, Kind, station_catalogue
 
+pytestmark = pytest.mark.long
+
 CATALOGUE = station_catalogue()
 PYDM = OPI / "pydm"
 PANELS = [*sorted(PYDM.glob("*.ui")), *sorted((OPI / "medm").glob("*.adl"))]

@@ -14,6 +14,7 @@ from dmioc.watch.lines import Line
 from dmioc.watch.pages import PAGES, overview_page, title
 from dmioc.watch.readings import Board, Content, Reading, Trust
 from dmioc.watch.rows import slot_line
+from dmioc.watch.tables import JOBS, table_lines
 from dmioc.watch.values import details_page
 from dmioc.watch.view import LinkState, StationView
 from dmioc.watch.wording import Paper, clock, count, duration, span
@@ -130,6 +131,17 @@ def test_no_text_of_a_pv_reaches_the_terminal_as_a_command() -> None:
     drawn += [one for slot in SLOTS for one in details_page(view, slot, PAPER)]
     assert any("owned" in one.text for one in drawn)
     assert [one.text for one in drawn if not one.text.isprintable()] == []
+
+
+def test_without_tables_the_first_rows_of_a_list_are_shown() -> None:
+    row = "e600bf62-7f01-4863-9a20-b0c0be615883  steps-01              Done"
+    rows = {"JOB:Row0": Reading(row), "JOB:Row1": Reading(row, is_connected=False), "JOB:Row2": Reading("")}
+    lines = [one.text for one in table_lines(view_of(rows, has_tables=False), JOBS, PAPER)]
+    assert [one.split() for one in lines[2:]] == [
+        ["e600bf62", "steps-01", "Done"],
+        ["DISCONNECTED", "e600bf62", "steps-01", "Done"],
+    ]
+    assert lines[2].index("steps-01") == lines[1].index("workflow")
 
 
 def test_numbers_and_times_in_words() -> None:

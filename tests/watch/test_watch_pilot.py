@@ -69,7 +69,7 @@ def test_keys_without_a_gateway(protocol: str, repeater: None) -> None:
             await pilot.press(key)
             assert word in shown(app), key
         await pilot.press("question_mark")
-        assert "Nothing here writes to a PV" in shown(app)
+        assert "Nothing here writes to a PV" in shown(app) and max(map(len, shown(app).splitlines())) <= 80
         await pilot.press("escape", "slash", "q", "2", "enter")
         assert "only 'q2'" in shown(app) and app.is_running
         await pilot.press("escape")

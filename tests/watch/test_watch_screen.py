@@ -173,6 +173,10 @@ def test_dm_away_is_shown_and_nothing_of_it_is_fresh(screen: Terminal, gateway: 
 
 def test_gateway_away_and_back(screen: Terminal, gateway: GatewayProcess, ca: CaClient) -> None:
     with terminal(command(gateway.prefix, "--protocol", "ca"), client_environment()) as over_ca:
+        over_ca.wait_for("gateway Connected")
+        over_ca.press("4")
+        over_ca.wait_for(lambda lines: line_of(lines, ca.get("WF1:JobID")[:8]).split()[1:3] == ["steps-01", "Done"])
+        over_ca.press("1")
         both = (screen, over_ca)
         for one in both:
             one.wait_for("gateway Connected")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dmioc.catalogue.rows import LIST_ROWS, USER_ROWS
 from dmioc.render.panels.cells import Cells, links
-from dmioc.render.panels.placing import WIDE, frame, panel
+from dmioc.render.panels.placing import SHORT_LABEL_WIDTH, WIDE, frame, panel
 
 if TYPE_CHECKING:
     from dmioc.catalogue import Catalogue
@@ -23,31 +23,26 @@ def experiment(catalogue: Catalogue) -> Panel:
     )
     details = frame(
         "In use",
-        cells.pair("State", "ID"),
-        cells.pair("Type", "Created"),
-        cells.pair("StartDate", "EndDate"),
+        cells.fields("State", "ID", "Type"),
+        cells.fields("Created", "StartDate", "EndDate"),
         cells.long("Description", 2),
         cells.field("RootPath"),
         cells.field("StorageDirectory"),
         cells.field("DataDirectory"),
         cells.field("AnalysisDirectory"),
         cells.field("StorageURL"),
-        cells.pair("StorageName", "StorageHost"),
-        cells.pair("FileCount", "UserCount"),
+        cells.fields("StorageName", "StorageHost", "FileCount", "UserCount"),
         cells.long("Users", USER_ROWS, rows=("UserRow", USER_ROWS)),
-        share=2.3,
     )
     create = frame(
-        "To create",
-        cells.field("New:Name"),
-        cells.field("New:Type"),
-        cells.field("New:StartDate"),
-        cells.field("New:EndDate"),
+        "Create",
+        cells.fields("New:Name", "New:Type", "New:StartDate", "New:EndDate"),
+        cells.field("New:Description", label_width=SHORT_LABEL_WIDTH),
+        cells.commands("New:Create"),
     )
-    command = frame("Create", cells.field("New:Description"), cells.commands("New:Create"))
     return panel(
         "experiment",
         "Experiment",
-        (choose, (details, create), command, links(("Experiments", "experiments"))),
+        (choose, details, create, links(("Experiments", "experiments"))),
         width=WIDE,
     )

@@ -190,9 +190,10 @@ class _Writer:
         self._string_format(self._channel("PyDMLineEdit", line), widget)
 
     def _table(self, widget: Table) -> None:
-        """All columns begin with one width: their own cannot be said in the file."""
+        """All columns begin with one width, as their own cannot be said in the file; the last takes what is left."""
         table = self._channel("PyDMNTTable", widget)
-        width = max(_COLUMN_WIDTH, (widget.box.width - _TABLE_MARGINS) // len(widget.widths))
+        share = (widget.box.width - _TABLE_MARGINS) // len(widget.widths)
+        width = max(_COLUMN_WIDTH, min(share, max(widget.widths[:-1])))
         put(
             table,
             "styleSheet",

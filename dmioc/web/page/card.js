@@ -27,6 +27,7 @@ export function card(binder, slot) {
   const element = h("article", { class: "card", "data-slot": slot.name, "aria-label": slot.title });
   binder.watch(head.pv, (value) => {
     setAttribute(element, "data-word", value.connected ? plainValue(value) : "Disconnected");
+    setAttribute(element, "data-sev", value.severity);
     setAttribute(element, "data-idle", String(!value.connected || isUnknown(value) || plainValue(value) === IDLE));
   });
   element.append(
@@ -63,7 +64,10 @@ function sentence(binder, words, named) {
 export function fact(binder, item) {
   const shown = binder.text(h("dd", {}), item);
   const element = h("div", { class: "fact", "data-name": item.name }, h("dt", {}, labelOf(item.name)), shown);
-  binder.watch(item.pv, (value) => { element.hidden = value.connected && value.text === ""; });
+  binder.watch(item.pv, (value) => {
+    element.hidden = value.connected && value.text === "";
+    element.classList.toggle("lines", value.vtype === "VString" && value.text.includes("\n"));
+  });
   return element;
 }
 

@@ -66,7 +66,7 @@ export class Binder {
     element.classList.add("value");
     this.watch(item.pv, (value) => {
       mark(element, value);
-      setText(element, isUnknown(value) ? "–" : shown(value, item));
+      setText(element, !value.connected || isUnknown(value) ? "–" : shown(value, item));
       setAttribute(element, "title", story(value, item));
     });
     return element;

@@ -51,7 +51,6 @@ export function numberText(number, unit, precision) {
 
 // The value of a PV: `item` is its entry of the layout.
 export function valueText(value, item) {
-  if (!value.connected) return "–";
   if (value.vtype === "VStringArray") return value.value.join(", ");
   if (value.text !== undefined) return value.text;
   return numberText(value.value, item.unit, item.precision);
