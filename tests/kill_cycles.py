@@ -114,7 +114,7 @@ class KilledGateway:
         self.gateway.launch()
         process = self.gateway.process
         try:
-            wait_until(self._serves_or_ended, 20.0, what="it serves, or has ended")
+            wait_until(self._serves_or_ended, 60.0, what="it serves, or has ended")
             if process.poll() is None:
                 self._ask(time.monotonic() + lasts_s)
         finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +16,9 @@ import epicscorelibs.path.pyepics  # noqa: F401  # the libca to take
 
 # isort: split
 import epics
+from medians import median_ms
 
 NUMBER, TEXT, WATCHED = "LostAfter", "EXP:New:Description", "NoFilesAfter"
-WARM_UP = 10
 GIVEN_UP_S = 5.0
 
 
@@ -61,18 +60,6 @@ def connected(pv: Any) -> Any:
     """The PV when it is connected."""
     assert pv.wait_for_connection(timeout=10.0), f"{pv.pvname} is not found"
     return pv
-
-
-def median_ms(operation: Callable[[int], object], count: int) -> float:
-    """Median time of so many."""
-    for turn in range(WARM_UP):
-        operation(turn)
-    times = []
-    for turn in range(count):
-        began = time.perf_counter()
-        operation(turn)
-        times.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(times)
 
 
 def main(rounds: int, count: int, prefixes: list[str]) -> None:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from medians import median_ms
 from pva_client import PvaContext, Updates
 
 from dmioc.catalogue import Kind, station_catalogue
 
 NUMBER, WATCHED = "LostAfter", "NoFilesAfter"
-WARM_UP = 10
 AT_ONCE_EVERY = 10
 """One operation of all PVs at once for so many of one PV."""
 GIVEN_UP_S = 10.0
@@ -67,18 +66,6 @@ class Server:
             f"get of {len(self.everything)} at once": (lambda _: context.get(self.everything), len(self.everything)),
             f"put of {len(self.texts)} at once": (put_all, len(self.texts)),
         }
-
-
-def median_ms(operation: Callable[[int], object], count: int) -> float:
-    """Median time of so many."""
-    for turn in range(min(WARM_UP, count)):
-        operation(turn)
-    times = []
-    for turn in range(count):
-        began = time.perf_counter()
-        operation(turn)
-        times.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(times)
 
 
 def main(rounds: int, count: int, addressed: list[tuple[str, str]]) -> None:

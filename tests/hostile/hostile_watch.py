@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from pva_client import PvaContext
 from raw_ca_client import RawClient, RawMessage
 from waiting import wait_until
@@ -25,6 +26,10 @@ TIME_FORM = 14
 _HEAD_BYTES = {DBR_STRING: 12, DBR_ENUM: 14, DBR_CHAR: 15, DBR_LONG: 12, DBR_DOUBLE: 16}
 _FORMATS = {DBR_ENUM: ">H", DBR_LONG: ">i", DBR_DOUBLE: ">d"}
 _SEEN_S = 10.0
+DRAWN = settings(
+    deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+"""For values drawn at random and put to a gateway that serves a whole module."""
 
 
 def value_fault(pv: PV, value: Any) -> str:

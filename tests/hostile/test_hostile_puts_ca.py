@@ -21,10 +21,11 @@ from hostile_watch import (
     DBR_LONG,
     DBR_SHORT,
     DBR_STRING,
+    DRAWN,
     SCALARS,
     Watch,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmioc.catalogue import PV
@@ -101,12 +102,7 @@ def test_nasty_values_to_every_pv(attacker: Attacker, watch: Watch) -> None:
     watch.check(attacker.read)
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(DRAWN, max_examples=8)
 @given(drawn=st.lists(attacks, min_size=3, max_size=12), turn=st.integers(0, 19))
 def test_drawn_values_to_every_pv(attacker: Attacker, watch: Watch, drawn: list[Attack], turn: int) -> None:
     puts = [(pv, drawn[number % len(drawn)]) for number, pv in enumerate(share(turn))]

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from gateway_process import CaClient, GatewayProcess, timed
 from hostile_ca import means
-from hostile_watch import CATALOGUE, SETPOINTS, Watch, pva_content
-from hypothesis import HealthCheck, given, settings
+from hostile_watch import CATALOGUE, DRAWN, SETPOINTS, Watch, pva_content
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from p4p import Type, Value
 from p4p.client.thread import RemoteError
@@ -116,12 +116,7 @@ def test_nasty_values_to_every_pv(pva: Putter, watch: Watch) -> None:
 values = st.one_of(st.text(max_size=100), st.floats(), st.integers(-(2**63), 2**63 - 1))
 
 
-@settings(
-    max_examples=6,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(DRAWN, max_examples=6)
 @given(drawn=st.lists(values, min_size=3, max_size=12), turn=st.integers(0, 29))
 def test_drawn_values_to_every_pv(pva: Putter, watch: Watch, drawn: list[Any], turn: int) -> None:
     assert pva.put([(pv, drawn[number % len(drawn)]) for number, pv in enumerate(share(turn))]) == []
