@@ -297,8 +297,8 @@ def test_help_and_pvs_come_from_the_tables(localdm: LocalDmProcess, tmp_path: Pa
         assert arguments[2]["takes"] == "one of Files, Directory"
         pvs = await one.rows("pvs")
         assert len(pvs) == len(one.gateway.catalogue)
-        found = [row["pv"] for row in await one.rows("pvs", filter="WF1:Stage*")]
-        assert found == ["T:WF1:Stage", "T:WF1:StageIndex", "T:WF1:StageCount", "T:WF1:Stages"]
+        found = [row["pv"] for row in await one.rows("pvs", filter="UPL1:Files*")]
+        assert found == ["T:UPL1:FilesTotal", "T:UPL1:FilesDone", "T:UPL1:FilesWaiting", "T:UPL1:FilesFailed"]
 
     run(localdm, tmp_path / "state", use)
 
