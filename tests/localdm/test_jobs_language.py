@@ -234,13 +234,17 @@ def test_a_command_with_file_path_runs_once_for_each_file(tmp_path: Path) -> Non
 
 
 def test_files_run_side_by_side_within_the_limit(tmp_path: Path) -> None:
-    # Each command needs another one beside it, and counts how many there are.
+    # Each command needs another one beside it, counts how many there are, and goes when its partner has counted too.
     command = (
-        "mkdir $filePath; while [ $(ls | wc -l) -lt 2 ]; do sleep 0.01; done; ls | wc -l; sleep 0.05; rmdir $filePath"
+        "mkdir $filePath; while [ $(ls | wc -l) -lt 2 ]; do sleep 0.01; done; ls | wc -l; touch ../counted/$filePath;"
+        " while [ $(ls ../counted | wc -l) -lt $(cat ../pairs/$filePath) ]; do sleep 0.01; done; rmdir $filePath"
     )
     stages = {"1": {"command": command, "workingDir": str(tmp_path / "crowd")}}
-    (tmp_path / "crowd").mkdir()
+    for name in ("crowd", "counted", "pairs"):
+        (tmp_path / name).mkdir()
     paths = ["f1", "f2", "f3", "f4"]
+    for path, counted in zip(paths, ("2", "2", "4", "4"), strict=True):
+        (tmp_path / "pairs" / path).write_text(counted)
 
     async def main() -> dict[str, Any]:
         async with bench(tmp_path, max_parallel_files=2) as b:

@@ -237,7 +237,7 @@ def test_a_gateway_that_is_away_and_comes_back(stations: Stations, page: Page) -
     # The client library searches at most half a minute after it has searched in vain, as on a machine under load.
     expect(gone).to_have_attribute("data-state", "connected", timeout=35_000)
     expect(gone.locator(".notice")).to_be_hidden()
-    started = stations.pva.get(f"{stations.second.prefix}StartTime", timeout=10)["value"]
+    started = stations.pva.get(f"{stations.second.prefix}StartTime", timeout=35)["value"]
     gone.get_by_text("Gateway and experiment").click()
     expect(of(page, stations.second, "StartTime")).to_have_attribute("data-value", started)
 

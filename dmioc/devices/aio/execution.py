@@ -57,10 +57,11 @@ class Shown:
 
 
 class Link:
-    """Whether a command's PV is connected, and its state."""
+    """Whether a command's PV is connected, and its state; ``losses`` counts how often the connection was lost."""
 
     def __init__(self, wire: Wire, pv: str) -> None:
         self._loop = asyncio.get_running_loop()
+        self.losses = 0
         self._state: int | None = None
         self._away_since_s = self._loop.time()
         self._change = self._loop.create_future()
@@ -69,6 +70,7 @@ class Link:
     def _take(self, state: int | None) -> None:
         if state is None and self._state is not None:
             self._away_since_s = self._loop.time()
+            self.losses += 1
         self._state = state
         change, self._change = self._change, self._loop.create_future()
         change.set_result(None)
@@ -79,8 +81,9 @@ class Link:
             await asyncio.wait({self._change})
 
     async def lost(self) -> None:
-        """Wait until it is not connected."""
-        while self._state is not None:
+        """Wait until the connection is lost, if only for a moment."""
+        losses = self.losses
+        while self._state is not None and self.losses == losses:
             await asyncio.wait({self._change})
 
     async def idle(self) -> None:
@@ -145,11 +148,13 @@ class Execution:
 
         A put over PVAccess that has no answer is sent again by pvxs when the gateway is back, and would run the command twice.
         """
+        losses = link.losses
         put = asyncio.create_task(self._wire.put(self._pvs.pv))
         loss = asyncio.create_task(link.lost())
         try:
             await asyncio.wait({put, loss}, return_when=asyncio.FIRST_COMPLETED)
-            if not put.done():
+            # After a loss a refusal may be that of the put which was sent again: busy with the first.
+            if not put.done() or (link.losses != losses and put.exception() is not None):
                 raise LinkDownError
             put.result()
         finally:
@@ -158,13 +163,21 @@ class Execution:
     async def _end_after_loss(self, link: Link, before: Shown) -> None:
         """Find out how a command ended of whose end there was no word."""
         now = await self._shown()
-        if now.started == before.started:
+        while now.started == before.started:
             await link.idle()
             now = await self._shown()
+            if not self._is_at_it(before, now):
+                break
+            # The link's first word after a loss may be older than what is shown.
+            await asyncio.sleep(_LOOK_AGAIN_S)
         is_ours = now.started == before.started and now.count > before.count and self._names_it(now)
         if now.status == DMCommandStatus.OK.value and is_ours:
             return
         self._raise_as_shown(before, now, reason="")
+
+    def _is_at_it(self, before: Shown, now: Shown) -> bool:
+        """Whether the command that was put is still shown to run."""
+        return now.status == DMCommandStatus.BUSY.value and now.count == before.count and self._names_it(now)
 
     def _names_it(self, shown: Shown) -> bool:
         """Whether the outcome that is shown is one of this command, by the name that the message begins with."""
