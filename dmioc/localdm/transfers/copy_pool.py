@@ -29,7 +29,7 @@ _PACKAGES = str(Path(dmioc.__file__).parents[1])
 _LINE_LIMIT_BYTES = 64 << 20
 _MAX_BATCHES = 4
 _MAX_BYTES = 64 << 20
-_END_S = 0.5
+_END_S = 5.0
 
 
 class WorkerLostError(Exception):
