@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+OPENED_AGAIN = 3
 ANSWER_TIMEOUT_S = 25.0
 
 
@@ -47,8 +48,16 @@ class PyDm:
         return answer
 
     def open(self, path: Path, macros: Mapping[str, str]) -> dict[str, Any]:
-        """Open a panel; every channel of it must connect."""
-        answer = self.ask("open", path=str(path), macros=dict(macros), timeout_s=20.0)
+        """Open a panel; every channel of it must connect.
+
+        Opened again where one did not: PyDM 1.29 shows a PV as disconnected for good when it connects in the instant in which
+        its listener is added (``pyepics_plugin_component.add_listener`` asks first and tells afterwards).
+        """
+        arguments = {"path": str(path), "macros": dict(macros), "timeout_s": 10.0}
+        answer = self.ask("open", **arguments)
+        for _ in range(OPENED_AGAIN):
+            if answer["missing"]:
+                answer = self.ask("open", **arguments)
         assert answer["missing"] == [], f"{path.name}: not connected: {answer['missing']}; {self.log()}"
         return answer
 
