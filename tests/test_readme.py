@@ -18,7 +18,7 @@ import pytest
 from gateway_process import CaClient
 from waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]  # pip installs into a new environment
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # pip installs into a new environment
 
 ROOT = Path(__file__).parents[1]
 TOUR_DIRECTORY = "/tmp/dmioc-tour"
@@ -76,7 +76,7 @@ def first_terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Step
     reader.start()
     try:
         wait_until(
-            lambda: matches(step.output, _until_banner(printed)), 200, what="make run prints what the README says"
+            lambda: matches(step.output, _until_banner(printed)), 400, what="make run prints what the README says"
         )
         yield step
     finally:

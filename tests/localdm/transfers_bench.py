@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,12 +139,13 @@ def write(path: Path, content: bytes = b"x", age_s: float = 100.0) -> Path:
 
 
 def md5s(root: Path) -> dict[str, str]:
-    """MD5 of every file of a tree by relative path, temporary ones too."""
-    return {
-        str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest()
-        for path in root.rglob("*")
-        if path.is_file()
-    }
+    """MD5 of every file of a tree by relative path, temporary ones too; not of those that get another name meanwhile."""
+    found: dict[str, str] = {}
+    for path in root.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(root))] = hashlib.md5(path.read_bytes()).hexdigest()
+    return found
 
 
 def make_tree(root: Path, files: int, size_bytes: int = 500) -> None:
