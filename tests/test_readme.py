@@ -50,7 +50,7 @@ def matches(want: str, got: str) -> bool:
 @pytest.fixture
 def environment(repeater: None, tmp_path: Path) -> dict[str, str]:
     """A new user's shell, but for ports of our own and a state directory that is not the checkout's."""
-    left_out = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    left_out = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     found = {name: value for name, value in os.environ.items() if name not in left_out}
     return found | {"DMIOC_STATE_DIRECTORY": str(tmp_path / "state")}
 

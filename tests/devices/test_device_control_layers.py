@@ -27,7 +27,7 @@ def test_control_layer(gateway: GatewayProcess, data: Path, layer: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
