@@ -128,7 +128,9 @@ def test_stations(alone: Engine, gateway: GatewayProcess, ca: Any, monkeypatch: 
         alone.run(wait_jobs(station=gateway.prefix))
         over.set()
         watcher.join()
-        assert slowest[0] < max(1.0, 0.5 * alone.took_s), "a station that is made on the loop holds it for all that time"
+        assert slowest[0] < max(1.0, 0.5 * alone.took_s), (
+            "a station that is made on the loop holds it for all that time"
+        )
         use_station(gateway.prefix)
         assert alone.run(setup_user("demo")).state == "Loaded"
         use_station(None)
