@@ -172,33 +172,21 @@ _HEALTH = (
     "Revision",
 )
 
+_TRANSFER = (
+    "Status",
+    "Percent",
+    "FilesTotal",
+    "FilesDone",
+    "FilesWaiting",
+    "FilesFailed",
+    "Rate",
+    "RunTime",
+    "Experiment_RBV",
+)
+
 _LINES = {
-    SlotKind.DAQ: (
-        "Status",
-        "Percent",
-        "FilesTotal",
-        "FilesDone",
-        "FilesWaiting",
-        "FilesFailed",
-        "Rate",
-        "RunTime",
-        "Experiment_RBV",
-        "DataDirectory_RBV",
-        "Error",
-    ),
-    SlotKind.UPLOAD: (
-        "Status",
-        "Percent",
-        "FilesTotal",
-        "FilesDone",
-        "FilesWaiting",
-        "FilesFailed",
-        "Rate",
-        "RunTime",
-        "Experiment_RBV",
-        "SourcePath_RBV",
-        "Error",
-    ),
+    SlotKind.DAQ: (*_TRANSFER, "DataDirectory_RBV", "Error"),
+    SlotKind.UPLOAD: (*_TRANSFER, "SourcePath_RBV", "Error"),
     SlotKind.WORKFLOW: (
         "Status",
         "Percent",
