@@ -55,7 +55,7 @@ async def submit(
         board: the owner's jobs.
         submission: what is asked for.
         lock: held while DM is asked, not while other jobs are waited for; no other task runs between its release and the return.
-        is_given_up: whether somebody wants no job any more while others are waited for.
+        is_given_up: whether somebody wants no job any more before DM was asked for it.
 
     Raises `RefusedError` for what is refused before DM is asked, `CommandFailedError` when the wait for other jobs ends, and
     `DmError`. A submission whose answer was lost is looked for among DM's jobs: it is answered like any other if it is there.
@@ -154,7 +154,7 @@ async def _find(core: Core, board: JobBoard, owner: str, request_id: str) -> Job
 
 def _check_wanted(submission: Submission, is_given_up: Callable[[], bool]) -> None:
     if is_given_up():
-        raise CommandFailedError(f"given up while other jobs of {submission.workflow} were active: no job was started")
+        raise CommandFailedError(f"given up before DM was asked for {submission.workflow}: no job was started")
 
 
 def _others(board: JobBoard, submission: Submission) -> list[str]:

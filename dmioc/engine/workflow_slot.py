@@ -263,7 +263,7 @@ class WorkflowSlot:
                 raise InterruptedCommandError(f"the gateway was started anew, and {self.group} follows another job now")
             if job is None or not job.summary.status.is_active:
                 if gives_up:
-                    return "the start that waited for other jobs is given up"
+                    return "the start is given up: DM was not asked for its job"
                 if is_again and job is not None:
                     return f"job {job.summary.id} is {job.summary.status.value}"
                 raise RefusedError(f"{self.group} holds no job that is active: nothing to abort")

@@ -62,7 +62,7 @@ def test_two_thousand_files_of_all_kinds_of_arrival(tmp_path: Path) -> None:
 
         await until(is_changed_one_there)
         ticker.cancel()
-        assert longest_s < 0.4, "the event loop stood still"  # a bound that a loaded machine keeps, too
+        assert longest_s < 1.0, "the event loop stood still"  # a bound that a loaded machine keeps, too
         record = await station.stop_daq(daq_id)
         expected = md5s(station.source)
         assert len(expected) == 2000

@@ -27,7 +27,7 @@ from dmioc.streaming import (
 )
 from dmioc.streaming.ending import Ending
 
-QUICK = StreamTimes(heartbeat_s=0.2, reports_per_s=20.0, connect_s=5.0, put_s=0.5, report_s=10.0, last_s=5.0)
+QUICK = StreamTimes(heartbeat_s=0.2, reports_per_s=20.0, connect_s=5.0, report_s=10.0, last_s=5.0)
 
 
 def workflow(gateway: StreamGateway, times: StreamTimes = QUICK, **changes: Any) -> StreamingWorkflow:
@@ -48,6 +48,7 @@ def test_whole_session(gateway: StreamGateway) -> None:
         gateway.begin()
         stream.wait_begin(timeout_s=5.0)
         assert stream.command == "begin"
+        wait_until(lambda: states(gateway)[-1] == "Streaming", what="Streaming is reported")
         for number in range(1, 21):
             stream.progress(received=number, processed=number, missed=2, errors=1, message=f"frame\n{number}")
         gateway.end()
