@@ -17,7 +17,7 @@ from dmioc.config import BackendName
 from dmioc.errors import ConfigurationError, PrefixInUseError
 from dmioc.localdm.child import USERNAME, LocalDmChild
 from dmioc.model import Severity
-from dmioc.serve.memory import limit_memory
+from dmioc.serve.memory import keep_heap_small, keep_what_there_is, limit_memory
 from dmioc.serve.prefix_lock import held_prefix
 from dmioc.serve.resources import log_resources
 
@@ -69,6 +69,7 @@ def run(settings: Settings, environment: Mapping[str, str], announce: Callable[[
     Raises `ConfigurationError` and `PrefixInUseError`; nothing is left running then.
     """
     catalogue = catalogue_of(settings)
+    keep_heap_small()
     asyncio.run(_serve(settings, catalogue, environment, announce))
     return ExitCode.STOPPED
 
@@ -108,6 +109,7 @@ async def _serve(
         crashed.append(gateway)
         if starting is not None and not await _unless_stopped(starting, stop):
             return
+        keep_what_there_is()
         gateway.start()
         closing.push_async_callback(_end, asyncio.create_task(_reload_access(hung_up, gateway, settings)))
         for line in banner(settings, server.addresses, pva_addresses, child):

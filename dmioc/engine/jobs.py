@@ -180,7 +180,10 @@ class JobBoard:
             self._jobs[job.id] = job
         elif known.status.is_active or known.status is Status.LOST or job.status.is_finished:
             # A slot may have learned the end of a job while this older page was on its way.
-            self._jobs[job.id] = replace(job, workflow=job.workflow or known.workflow)
+            merged = replace(job, workflow=job.workflow or known.workflow)
+            # One that is as it was stays the same object, whose texts the table holds.
+            if merged != known:
+                self._jobs[job.id] = merged
 
     async def _ask_one_by_one(self, first: int) -> None:
         """Ask for active jobs before the end of the list that was read, a few in each round."""

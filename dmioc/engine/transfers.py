@@ -31,7 +31,10 @@ class TransferBoard:
         return self._core.store.number("IdlePollPeriod")
 
     async def _poll(self) -> bool:
-        self.transfers = tuple(judged(one) for one in await self._core.dm.transfers(self.kind))
+        known = {one.id: one for one in self.transfers}
+        answer = [judged(one) for one in await self._core.dm.transfers(self.kind)]
+        # One that is as it was stays the same object, whose texts the table holds: a list is kept once, not twice.
+        self.transfers = tuple(known[one.id] if known.get(one.id) == one else one for one in answer)
         active = sum(one.status.is_active for one in self.transfers)
         self._core.store.set(self._active_name, active, from_dm=True)
         newest = sorted(self.transfers, key=lambda one: one.start_time_s, reverse=True)

@@ -68,6 +68,7 @@ class Parts:
     """Everything that runs."""
 
     gateway: GatewayProcess
+    dm: DmControl
     at_start: Held
     churn: Churn
     faults: Faults
@@ -91,7 +92,8 @@ def started(closing: ExitStack, directory: Path, chosen: random.Random) -> Parts
     at_start = held_by(gateway.start())
     churn = Churn(gateway.prefix, SLOTS, directory / "data", chosen)
     closing.callback(churn.close)
-    churn.prepare(DmControl(state / "localdm"))
+    dm = DmControl(state / "localdm")
+    churn.prepare(dm)
     ca, pva = addresses(gateway)
     share = PVA_CLIENTS // PVA_PROCESSES
     scripts = [("soak_ca.py", ca, CA_CLIENTS), *[("soak_pva.py", pva, share)] * PVA_PROCESSES]
@@ -100,7 +102,7 @@ def started(closing: ExitStack, directory: Path, chosen: random.Random) -> Parts
     for process in (*clients, probe):
         closing.callback(process.end)
         process.wait_until_ready()
-    return Parts(gateway, at_start, churn, Faults(faults_path, file.put, chosen), clients, probe, time.monotonic())
+    return Parts(gateway, dm, at_start, churn, Faults(faults_path, file.put, chosen), clients, probe, time.monotonic())
 
 
 def work(parts: Parts, phase: Phase, lasts_s: float, with_faults: bool) -> None:
@@ -127,6 +129,7 @@ def quiet(parts: Parts, phase: Phase) -> None:
     except AssertionError as error:
         raise AssertionError(f"{error}; {parts.churn.services()}\n{last_lines(parts.gateway.log())}") from None
     all_ended(parts)
+    parts.churn.clear_old(parts.dm)
     phase.gets_s = parts.probe.ask("times")
     for process in parts.clients:
         process.send("check")

@@ -21,6 +21,7 @@ DIRECTORIES = 40
 FILES = 3
 PUT_WITHIN_S = 5.0
 DAQ_LASTS_S = 4.0
+TRANSFERS_LEFT = 50
 FAULT_S = (2.0, 6.0)
 CALM_S = (1.0, 4.0)
 
@@ -129,6 +130,13 @@ class Churn:
         for group in self._groups("DAQ", self._slots.daq):
             if self.get(f"{group}Status") in RUNS:
                 self._command(f"{group}Stop")
+
+    def clear_old(self, dm: DmControl) -> None:
+        """Have DM forget all but its newest DAQs and uploads, which must have ended: the gateway lists all that DM knows."""
+        session = dm.session("DAQ")
+        for kind in ("daqs", "uploads"):
+            for one in session.call("GET", kind)[:-TRANSFERS_LEFT]:
+                session.call("DELETE", kind, one["id"])
 
     def busy(self) -> dict[str, str]:
         """Slots that have something that runs, and commands that are under way, with what they say."""
