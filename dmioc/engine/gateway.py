@@ -30,7 +30,7 @@ from dmioc.errors import CommandFailedError, RefusedError
 from dmioc.model import Service, Severity, TransferKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue, Raw
@@ -164,8 +164,9 @@ class Gateway:
     def _slots(self) -> tuple[Slot, ...]:
         return (*self._daq_slots, *self._upload_slots, *self._workflow_slots, *self._stream_slots)
 
-    def _held(self) -> Mapping[str, Mapping[str, str]]:
-        return {slot.group: held for slot in self._slots if (held := slot.held())}
+    def _held(self, groups: Container[str] | None) -> Mapping[str, Mapping[str, str]]:
+        asked = [slot for slot in self._slots if groups is None or slot.group in groups]
+        return {slot.group: held for slot in asked if (held := slot.held())}
 
     @property
     def _pollers(self) -> tuple[Poller, ...]:

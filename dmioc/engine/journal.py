@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dmioc.engine.puts import Outcome
 
+_CACHE_KB = 256
 _TABLES = """
 CREATE TABLE IF NOT EXISTS accepted (
     entry INTEGER PRIMARY KEY, time_s REAL NOT NULL, command TEXT NOT NULL,
@@ -78,6 +79,7 @@ class Journal:
             self._connection = sqlite3.connect(path, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
             self._connection.executescript(_TABLES)
             self._add_orders()
         except sqlite3.Error as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue import coerce
@@ -17,7 +18,6 @@ from dmioc.errors import RefusedError, StateFileError
 from dmioc.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dmioc.catalogue import PV
@@ -29,11 +29,19 @@ _LOG = logging.getLogger(__name__)
 PERIOD_S = 0.2
 """At most so long is a change in the change log alone."""
 
+Held = Callable[[Container[str] | None], Mapping[str, Mapping[str, str]]]
+
 
 class Saver:
-    """Writes the state whenever it differs from what is on disk; a sink of the store, once the state is restored."""
+    """Writes the state whenever it differs from what is on disk; a sink of the store, once the state is restored.
 
-    def __init__(self, core: Core, directory: Path, held: Callable[[], Mapping[str, Mapping[str, str]]]) -> None:
+    Args:
+        core: the shared parts.
+        directory: the state directory.
+        held: what the slots of these groups hold, by group; of all slots for None.
+    """
+
+    def __init__(self, core: Core, directory: Path, held: Held) -> None:
         self._core = core
         self._directory = directory
         self._held = held
@@ -43,6 +51,7 @@ class Saver:
         self._setpoints: dict[str, Saved] = {}
         self._setpoints_at = -1
         self._saved_names = frozenset(pv.name for pv in core.catalogue if pv.saved)
+        self._slot_of = {pv.name: pv.group for pv in core.catalogue if pv.group[-2:-1].isdigit()}
         self._noted_held: Mapping[str, Mapping[str, str]] = {}
         self._log = ChangeLog(directory)
         self._saving = asyncio.Lock()
@@ -64,9 +73,11 @@ class Saver:
     def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
         """Note what changed of what is kept, before a client hears of it; see `dmioc.engine.ports.Sink`."""
         setpoints = {
-            name: self._saved_value(self._core.catalogue[name]) for name in self._saved_names & readings.keys()
+            name: self._saved_value(self._core.catalogue[name]) for name in readings if name in self._saved_names
         }
-        held = self._held()
+        # Of every commit, each put among them: only slots with a PV that changed are asked.
+        groups = {self._slot_of[name] for name in readings if name in self._slot_of}
+        held: Mapping[str, Mapping[str, str]] = self._held(groups) if groups else {}
         moved = {slot: object for slot, object in held.items() if object != self._noted_held.get(slot)}
         if not setpoints and not moved:
             return
@@ -75,7 +86,7 @@ class Saver:
         except StateFileError as error:
             # A sink must not raise, and nothing can be published from inside of it; the save will fail and tell as well.
             _LOG.error("%s", error)
-        self._noted_held = held
+        self._noted_held = {**self._noted_held, **moved}
 
     def _restore_one(self, name: str, value: Saved) -> None:
         if name not in self._core.catalogue or not self._core.catalogue[name].saved:
@@ -91,7 +102,7 @@ class Saver:
         if self._setpoints_at != store.setpoints_set:
             self._setpoints_at = store.setpoints_set
             self._setpoints = {pv.name: self._saved_value(pv) for pv in self._core.catalogue if pv.saved}
-        return SavedState(self._setpoints, dict(self._held()))
+        return SavedState(self._setpoints, dict(self._held(None)))
 
     def _saved_value(self, pv: PV) -> Saved:
         store = self._core.store

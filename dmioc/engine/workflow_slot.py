@@ -102,7 +102,7 @@ class WorkflowSlot:
             job.summary.status,
             job.summary.stage,
             len(job.stage_runs),
-            *(len(run.std_out) for run in job.stage_runs),
+            *(hash(run.std_out) for run in job.stage_runs),
         )
         if progress != self._progress:
             self._progress, self._progress_s = progress, now_s

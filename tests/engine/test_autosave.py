@@ -113,7 +113,7 @@ def test_numbers_grow_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
     parts = engine_parts(tmp_path)
     far = int(parts.clock.now_s()) + 10**6
     save(tmp_path, SavedState({"LostAfter": 7.0}, {}), far)
-    saver = Saver(parts.core, tmp_path, dict)
+    saver = Saver(parts.core, tmp_path, lambda _groups: {})
     saver.restore()
     assert parts.core.store.number("LostAfter") == 7.0
     asyncio.run(saver.save_if_changed())
@@ -124,7 +124,7 @@ def test_a_save_waits_for_one_that_was_cancelled(tmp_path: Path, monkeypatch: py
     import threading
 
     parts = engine_parts(tmp_path)
-    saver = Saver(parts.core, tmp_path, dict)
+    saver = Saver(parts.core, tmp_path, lambda _groups: {})
     may_go_on, running, most = threading.Event(), [0], [0]
 
     def slow_save(directory: Path, state: SavedState, number: int) -> None:
