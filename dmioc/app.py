@@ -17,7 +17,7 @@ from dmioc.config import BackendName
 from dmioc.errors import ConfigurationError, PrefixInUseError
 from dmioc.localdm.child import USERNAME, LocalDmChild
 from dmioc.model import Severity
-from dmioc.serve.memory import keep_heap_small, keep_what_there_is, limit_memory
+from dmioc.serve.memory import give_memory_back, keep_heap_small, keep_what_there_is, limit_memory
 from dmioc.serve.prefix_lock import held_prefix
 from dmioc.serve.resources import log_resources
 
@@ -111,7 +111,8 @@ async def _serve(
             return
         keep_what_there_is()
         gateway.start()
-        closing.push_async_callback(_end, asyncio.create_task(_reload_access(hung_up, gateway, settings)))
+        for work in (_reload_access(hung_up, gateway, settings), give_memory_back()):
+            closing.push_async_callback(_end, asyncio.create_task(work))
         for line in banner(settings, server.addresses, pva_addresses, child):
             announce(line)
         await stop.wait()

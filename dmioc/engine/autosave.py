@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dmioc.engine.change_log import Saved, changes_since
@@ -18,6 +17,7 @@ from dmioc.errors import StateFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 NAMES = ("autosave.sav", "autosave.savB")
 VERSION = 1
@@ -57,7 +57,7 @@ def save(directory: Path, state: SavedState, number: int) -> None:
     document = {"version": VERSION, "number": number, "setpoints": dict(state.setpoints), "held": state.held}
     data = (json.dumps(document, ensure_ascii=False) + "\n" + END_MARK + "\n").encode("utf-8", "surrogatepass")
     for name in NAMES:
-        _write_whole(directory / name, data)
+        _write_whole(f"{directory}/{name}", data)
 
 
 def load(directory: Path) -> Loaded:
@@ -82,14 +82,15 @@ def load(directory: Path) -> Loaded:
     return Loaded(state, number, (*complaints, *more_complaints))
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
+def _write_whole(path: str, data: bytes) -> None:
+    # No Path: pathlib interns every name it sees, and some names a second make that table of Python's grow by a megabyte.
+    temporary = f"{path}.tmp"
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, path)
     except OSError as error:
         raise StateFileError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,8 @@ class ChangeLog:
 
     def note(self, changes: Changes) -> None:
         """Append; raises `StateFileError` naming the file."""
-        path = self._directory / f"{PREFIX}{self._number}"
+        # No Path, here and below: see `dmioc.engine.autosave`.
+        path = f"{self._directory}/{PREFIX}{self._number}"
         try:
             if self._file is None:
                 self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -76,7 +78,8 @@ def drop_before(directory: Path, number: int) -> None:
     """Remove the files whose changes are in the state of this number; one that cannot be removed does no harm."""
     for at, path in _files(directory):
         if at < number:
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def changes_since(directory: Path, number: int) -> tuple[list[Changes], list[str]]:
@@ -90,14 +93,14 @@ def changes_since(directory: Path, number: int) -> tuple[list[Changes], list[str
         if at < number:
             continue
         try:
-            lines = path.read_bytes().split(b"\n")[:-1]
+            lines = Path(path).read_bytes().split(b"\n")[:-1]
             found.extend(msgspec.convert(json.loads(line), Changes) for line in lines)
         except (OSError, ValueError) as error:
             complaints.append(f"{path} is not used to its end: {error}")
     return found, complaints
 
 
-def _files(directory: Path) -> Iterator[tuple[int, Path]]:
+def _files(directory: Path) -> Iterator[tuple[int, str]]:
     """The files with their numbers, oldest first."""
-    paths = ((path.name.removeprefix(PREFIX), path) for path in directory.glob(f"{PREFIX}*"))
-    yield from sorted((int(number), path) for number, path in paths if number.isdecimal())
+    numbers = (name.removeprefix(PREFIX) for name in os.listdir(directory) if name.startswith(PREFIX))
+    yield from sorted((int(number), f"{directory}/{PREFIX}{number}") for number in numbers if number.isdecimal())

@@ -96,7 +96,7 @@ def last_bytes(text: str, length: int) -> str:
     return text if len(data) <= length else data[-length:].decode("utf-8", "ignore")
 
 
-@lru_cache(maxsize=4096)  # the rows of some lists: an entry takes 350 bytes, and each time stamp makes a new one
+@lru_cache(maxsize=2048)  # the rows of a list: an entry takes 350 bytes, and each time stamp makes a new one
 def iso8601(time_s: float) -> str:
     """POSIX seconds as ISO 8601 in UTC to the millisecond, ``2026-11-21T06:30:00.000Z``; empty for 0.0."""
     if not time_s:

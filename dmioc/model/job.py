@@ -25,7 +25,7 @@ class StageRun:
     """One child process of one stage, or a stage that has none yet (``process`` is then -1).
 
     ``exit_status`` is -1 until the process has ended; ``run_time_s`` is 0.0 until then. Of what it wrote the end is kept, at
-    most 65,536 characters each: they stand in memory several times, in every slot and for every client of a table.
+    most 16,384 characters each: they stand in memory several times, in every slot and for every client of a table.
     """
 
     stage: str

@@ -6,10 +6,12 @@ memory there is, and PVAccess stands still meanwhile. With a limit it fails to, 
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import logging
 import resource
+from collections.abc import Callable
 
 MEMORY_BYTES = 2 * 2**30
 """Far more than a busy gateway needs (``/proc/PID/status``, VmData), stacks of threads included."""
@@ -17,6 +19,7 @@ MEMORY_BYTES = 2 * 2**30
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """Names of ``malloc.h``, the same in every glibc."""
 _ARENAS = 2
+_TRIM_EVERY_S = 60.0
 _OWN_PAGES_BYTES = 128 * 2**10
 
 _LOG = logging.getLogger(__name__)
@@ -38,12 +41,28 @@ def keep_heap_small() -> None:
     By default each thread, up to eight for each CPU, has a heap of its own that keeps what was most needed in it, and large
     buffers move into those heaps once one of them was freed. A gateway with twenty threads then grows for an hour.
     """
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+
+
+async def give_memory_back() -> None:
+    """Hand what is free in the heap to the system once a minute, until cancelled; in a thread, it takes milliseconds.
+
+    A client that stood still has had the gateway keep megabytes for it, which would stay in the heap when it has gone.
+    """
+    malloc_trim = _of_glibc("malloc_trim")
+    while malloc_trim is not None:
+        await asyncio.sleep(_TRIM_EVERY_S)
+        await asyncio.to_thread(malloc_trim, 0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError):
-        return
-    mallopt(_M_ARENA_MAX, _ARENAS)
-    mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+        return None
 
 
 def keep_what_there_is() -> None:

@@ -332,6 +332,7 @@ def test_huge_stderr(ca: CaClient, pva: Pva, faults: FaultFile) -> None:
         assert "much to say" in ca.get("WF1:StdErr")
         (row,) = pva.rows("WF1:Stages")
         assert "much to say" in row["stdErr"]
+        assert len(row["stdErr"]) == 16_384
         assert ca.get("State") == "Connected"
     ca.wait_for("WF1:StdErr", "one line", timeout_s=MENDED_S + DEADLINE_S)
 

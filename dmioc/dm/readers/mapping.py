@@ -33,7 +33,7 @@ from dmioc.model import (
 )
 
 _ERRORS_LENGTH = 4096
-_OUTPUT_LENGTH = 65536
+_OUTPUT_LENGTH = 16384
 # Keys of DM's own with text values, besides those of the record (dm-protocol.md §3.2): no metadata of a user.
 _EXPERIMENT_KEYS = frozenset(
     {
