@@ -35,7 +35,7 @@ pictures: .venv/.dev ## pictures of every panel in opi/pictures, taken in PyDM w
 bench: .venv/.dev ## figures beside bare servers and cp + md5sum, about 10 minutes; needs a quiet machine
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
-soak: .venv/.dev ## 200 clients, 2,232 PVs, work and faults for MINUTES, and 5 more with stalled clients
+soak: .venv/.dev ## 200 clients, over 2,000 PVs, work and faults for MINUTES, and 5 more with stalled clients
 	$(BIN)/python tests/bench/soak.py --minutes $(MINUTES) $(ARGS)
 
 kills: .venv/.dev ## kill -9 of the gateway at N points of its commands
