@@ -184,6 +184,7 @@ class Gateway:
             self._core.commands.restored(entry, self._dm_answers)
         self._core.store.commit()
         self._core.store.add_sink(self._saver)
+        self._core.store.add_structure_sink(self._saver)
 
     async def _dm_answers(self) -> None:
         """Return when every service of DM answers, at the latest after ``LostAfter``."""

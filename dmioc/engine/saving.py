@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from dmioc.catalogue import coerce
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dmioc.catalogue import PV
     from dmioc.engine.core import Core
-    from dmioc.engine.readings import Reading
+    from dmioc.engine.readings import Reading, StructureReading, TableReading
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ Held = Callable[[Container[str] | None], Mapping[str, Mapping[str, str]]]
 
 
 class Saver:
-    """Writes the state whenever it differs from what is on disk; a sink of the store, once the state is restored.
+    """Writes the state whenever it differs from what is on disk; a sink of the store for both kinds, once the state is
+    restored.
 
     Args:
         core: the shared parts.
@@ -51,7 +52,6 @@ class Saver:
         self._setpoints: dict[str, Saved] = {}
         self._setpoints_at = -1
         self._saved_names = frozenset(pv.name for pv in core.catalogue if pv.saved)
-        self._slot_of = {pv.name: pv.group for pv in core.catalogue if pv.group[-2:-1].isdigit()}
         self._noted_held: Mapping[str, Mapping[str, str]] = {}
         self._log = ChangeLog(directory)
         self._saving = asyncio.Lock()
@@ -72,12 +72,20 @@ class Saver:
 
     def publish(self, revision: int, readings: Mapping[str, Reading]) -> None:
         """Note what changed of what is kept, before a client hears of it; see `dmioc.engine.ports.Sink`."""
-        setpoints = {
-            name: self._saved_value(self._core.catalogue[name]) for name in readings if name in self._saved_names
-        }
-        # Of every commit, each put among them: only slots with a PV that changed are asked.
-        groups = {self._slot_of[name] for name in readings if name in self._slot_of}
-        held: Mapping[str, Mapping[str, str]] = self._held(groups) if groups else {}
+        catalogue = self._core.catalogue
+        setpoints = {name: self._saved_value(catalogue[name]) for name in readings if name in self._saved_names}
+        self._note(setpoints, readings)
+
+    def publish_tables(self, revision: int, tables: Mapping[str, TableReading]) -> None:
+        """Nothing of a table is kept; see `dmioc.engine.ports.StructureSink`."""
+
+    def publish_structures(self, revision: int, structures: Mapping[str, StructureReading]) -> None:
+        """Note what slots hold of which nothing but a structure changed, such as the number of a stream's command."""
+        self._note({}, structures)
+
+    def _note(self, setpoints: Mapping[str, Saved], changed: Iterable[str]) -> None:
+        # Every put comes here: of the slots only those are asked of which a PV changed.
+        held = self._held({self._core.catalogue[name].group for name in changed})
         moved = {slot: object for slot, object in held.items() if object != self._noted_held.get(slot)}
         if not setpoints and not moved:
             return

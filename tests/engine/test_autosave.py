@@ -120,6 +120,28 @@ def test_numbers_grow_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
     assert load(tmp_path).number == far + 1
 
 
+def test_what_a_slot_holds_is_noted_when_only_a_structure_of_it_changed(tmp_path: Path) -> None:
+    parts = engine_parts(tmp_path)
+    store = parts.core.store
+    held = {"WF1:": {"id": "one"}, "STR1:": {"session": "first"}}
+    saver = Saver(
+        parts.core,
+        tmp_path,
+        lambda groups: {group: dict(one) for group, one in held.items() if groups is None or group in groups},
+    )
+    saver.restore()
+    store.add_sink(saver)
+    store.add_structure_sink(saver)
+    for number in (1, 2):
+        held["STR1:"]["session"] = f"command {number}"
+        store.set_structure("STR1:Command", {"seq": number})
+        store.commit()
+        assert load(tmp_path).state.held == {"STR1:": {"session": f"command {number}"}}
+    store.set("WF1:JobID", "one")
+    store.commit()
+    assert load(tmp_path).state.held == held
+
+
 def test_a_save_waits_for_one_that_was_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
