@@ -76,9 +76,9 @@ def _write_all(file: int, data: bytes) -> None:
 
 def drop_before(directory: Path, number: int) -> None:
     """Remove the files whose changes are in the state of this number; one that cannot be removed does no harm."""
-    for at, path in _files(directory):
-        if at < number:
-            with suppress(FileNotFoundError):
+    with suppress(OSError):
+        for at, path in _files(directory):
+            if at < number:
                 os.unlink(path)
 
 
@@ -89,7 +89,11 @@ def changes_since(directory: Path, number: int) -> tuple[list[Changes], list[str
     """
     found: list[Changes] = []
     complaints: list[str] = []
-    for at, path in _files(directory):
+    try:
+        files = list(_files(directory))
+    except OSError as error:
+        return [], [f"changes since the last save are not used, {directory} cannot be listed: {error.strerror}"]
+    for at, path in files:
         if at < number:
             continue
         try:
@@ -101,6 +105,6 @@ def changes_since(directory: Path, number: int) -> tuple[list[Changes], list[str
 
 
 def _files(directory: Path) -> Iterator[tuple[int, str]]:
-    """The files with their numbers, oldest first."""
+    """The files with their numbers, oldest first; raises `OSError`."""
     numbers = (name.removeprefix(PREFIX) for name in os.listdir(directory) if name.startswith(PREFIX))
     yield from sorted((int(number), f"{directory}/{PREFIX}{number}") for number in numbers if number.isdecimal())

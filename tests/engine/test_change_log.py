@@ -47,3 +47,11 @@ def test_a_damaged_line_is_named_and_the_rest_left_out(tmp_path: Path) -> None:
 def test_a_directory_that_takes_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateFileError, match="nowhere"):
         ChangeLog(tmp_path / "nowhere").note(Changes({"A": 1}))
+
+
+def test_a_directory_that_cannot_be_listed_is_named_and_disturbs_no_save(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    changes, complaints = changes_since(nowhere, 0)
+    assert changes == []
+    assert len(complaints) == 1 and str(nowhere) in complaints[0]
+    drop_before(nowhere, 1)
