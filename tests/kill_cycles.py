@@ -296,8 +296,11 @@ class KilledGateway:
         return f"{self._random.choice(POINTS)}:{self._random.randrange(1, 5)}"
 
 
-# An Abort gives up a Start that DM was not asked for yet, as one that is carried out again while an earlier job runs.
-_NOT_WANTED = "(state = 'Refused' OR (state = 'Failed' AND message LIKE 'given up before DM was asked%'))"
+# A later Abort of the slot gives up a Start that DM was not asked for yet, as one that is carried out again while an earlier
+# job runs; an earlier Abort that is carried out again must not.
+_NOT_WANTED = """(state = 'Refused' OR (state = 'Failed' AND message LIKE 'given up before DM was asked%' AND EXISTS (
+    SELECT 1 FROM accepted AS later
+    WHERE later.entry > accepted.entry AND later.command = substr(accepted.command, 1, 4) || 'Abort')))"""
 _LEFT_OPEN = "SELECT command FROM accepted WHERE entry NOT IN (SELECT entry FROM ended)"
 
 
