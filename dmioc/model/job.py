@@ -9,6 +9,9 @@ from dmioc.model.status import Status
 REQUEST_ARGUMENT = "dmiocRequestId"
 """Argument that every job of ours carries; DM echoes arguments in the job record (``dm-protocol.md §6.5``)."""
 
+OUTPUT_LENGTH = 16384
+"""Characters that are kept of an output: they stand in memory several times, in every slot and for every client of a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
@@ -24,8 +27,8 @@ class Workflow:
 class StageRun:
     """One child process of one stage, or a stage that has none yet (``process`` is then -1).
 
-    ``exit_status`` is -1 until the process has ended; ``run_time_s`` is 0.0 until then. Of what it wrote the end is kept, at
-    most 16,384 characters each: they stand in memory several times, in every slot and for every client of a table.
+    ``exit_status`` is -1 until the process has ended; ``run_time_s`` is 0.0 until then. ``std_out`` and ``std_err`` are the
+    ends of what it wrote, at most `OUTPUT_LENGTH` characters each.
     """
 
     stage: str

@@ -21,6 +21,7 @@ from dmioc.dm.readers.wire import (
     keys_of,
 )
 from dmioc.model import (
+    OUTPUT_LENGTH,
     REQUEST_ARGUMENT,
     Experiment,
     Job,
@@ -33,7 +34,6 @@ from dmioc.model import (
 )
 
 _ERRORS_LENGTH = 4096
-_OUTPUT_LENGTH = 16384
 # Keys of DM's own with text values, besides those of the record (dm-protocol.md §3.2): no metadata of a user.
 _EXPERIMENT_KEYS = frozenset(
     {
@@ -214,8 +214,8 @@ def _stage_runs(name: str, stage: StageRecord) -> list[StageRun]:
             exit_status=-1 if child.exit_status is None else child.exit_status,
             run_time_s=_run_time_s(child.run_time, number(child.start_time), number(child.end_time)),
             command=child.command or "",
-            std_out=(child.std_out or "")[-_OUTPUT_LENGTH:],
-            std_err=(child.std_err or "")[-_OUTPUT_LENGTH:],
+            std_out=(child.std_out or "")[-OUTPUT_LENGTH:],
+            std_err=(child.std_err or "")[-OUTPUT_LENGTH:],
         )
         for key, child in (stage.child_processes or {}).items()
     ]
