@@ -83,7 +83,7 @@ def commands_in_each_others_way(station: Any) -> None:
     slot.name_.set("slow").wait(10)
     slot.file_path.set("/dev/null").wait(10)
     first = slot.run.set(1)
-    wait_until(lambda: slot.status.get() == "Running")
+    wait_until(lambda: slot.run.get() == "Busy" and slot.status.get() == "Running")
     fails(RefusedError, "Run: busy", slot.run.set(1))
     fails(RefusedError, "Start: busy", slot.start.set(1))
     fails(WaitTimeoutError, "Wait: ", slot.wait.set(1, timeout=0.3))

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dm_control import DmControl
-from gateway_process import GatewayProcess
+from gateway_process import GatewayProcess, running_gateway
 
 DRIVER = Path(__file__).with_name("control_layer_driver.py")
 
 
+@pytest.fixture
+def gateway(repeater: None, tmp_path: Path) -> Iterator[GatewayProcess]:
+    """One for each layer: the driver kills it in the end, while a job runs that a gateway after it would take up again."""
+    with running_gateway(tmp_path / "state") as process:
+        yield process
+
+
 @pytest.mark.parametrize("layer", ["pyepics", "caproto"])
 def test_control_layer(gateway: GatewayProcess, data: Path, layer: str) -> None:
-    if gateway.process.poll() is not None:
-        gateway.start()  # the driver kills it in the end
     (data / "scan.dat").write_bytes(b"one line of data\n")
     DmControl(gateway.state / "localdm").add_workflow("slow", "/bin/sleep 30")
     environment = os.environ | {"PYTHONPATH": str(DRIVER.parents[1])}
