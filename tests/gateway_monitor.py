@@ -31,7 +31,7 @@ def watched(name: str) -> Iterator[list[Event]]:
 
     pv = epics.PV(name, auto_monitor=True, callback=take)
     try:
-        assert pv.wait_for_connection(timeout=8.0), f"{name} is not found"
+        assert pv.wait_for_connection(timeout=20.0), f"{name} is not found"
         wait_until(lambda: seen, what=f"first update of {name}")
         yield seen
     finally:

@@ -151,7 +151,7 @@ class CaClient:
         if name not in self._pvs:
             self._pvs[name] = epics.PV(self.prefix + name, auto_monitor=False)
         pv = self._pvs[name]
-        assert pv.wait_for_connection(timeout=8.0), f"{self.prefix}{name} is not found"
+        assert pv.wait_for_connection(timeout=20.0), f"{self.prefix}{name} is not found"
         return pv
 
     def connect(self, names: Iterable[str]) -> None:
@@ -167,13 +167,13 @@ class CaClient:
         """Value now; texts and enum labels as str."""
         pv = self.pv(name)
         as_string = "enum" in pv.type or "char" in pv.type
-        value = pv.get(as_string=as_string, use_monitor=False, timeout=5.0)
+        value = pv.get(as_string=as_string, use_monitor=False, timeout=20.0)
         assert value is not None, f"{self.prefix}{name} gave no value"
         return value
 
     def metadata(self, name: str) -> dict[str, Any]:
         """``status``, ``severity`` and ``timestamp`` now."""
-        values = self.pv(name).get_with_metadata(form="time", use_monitor=False, timeout=5.0)
+        values = self.pv(name).get_with_metadata(form="time", use_monitor=False, timeout=20.0)
         assert values is not None, f"{self.prefix}{name} gave no value"
         return values
 
@@ -202,7 +202,7 @@ class CaClient:
         group = head + colon if colon else ""
         return self.get(f"{group}CmdStatus"), self.get(f"{group}CmdMessage")
 
-    def wait_for(self, name: str, is_right: Any, timeout_s: float = 10.0) -> Any:
+    def wait_for(self, name: str, is_right: Any, timeout_s: float = 30.0) -> Any:
         """Wait until the PV has a value, or a value for which a function is true."""
 
         def check(value: Any) -> bool:

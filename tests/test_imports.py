@@ -104,7 +104,7 @@ def run(*arguments: str, cwd: Path, environment: dict[str, str] | None = None) -
         env={**os.environ, **(environment or {}), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

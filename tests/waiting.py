@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 10.0, period_s: float = 0.02, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], timeout_s: float = 30.0, period_s: float = 0.02, what: str = "") -> T:
     """The first true value of the condition; fails the test with its last value when the deadline passes."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -99,11 +99,15 @@ class FrameStatistics:
 
 
 class FrameSource:
-    """The frames of one PV, with flow control, so that a busy moment here does not lose any while the server can wait."""
+    """The frames of one PV, with a queue here and one as long at the server; when both are full the newest replaces the last.
+
+    Not with flow control (``pipeline=true``): a PVXS server that had to wait for this client goes on only when it is posted the
+    next frame, and so keeps the last ones of a series for itself.
+    """
 
     def __init__(self, pva: PvaClient, name: str, queue_frames: int = QUEUE_FRAMES) -> None:
         self.name = name
-        self._watch = pva.watch(name, f"field()record[queueSize={queue_frames},pipeline=true]")
+        self._watch = pva.watch(name, f"field()record[queueSize={queue_frames}]")
 
     def take(self) -> Any | None:
         """The next frame, or None if there is none now."""

@@ -43,7 +43,7 @@ class PvaClient:
             raise StreamTimeoutError(f"{name} does not answer within {timeout_s:g} s") from error
 
     def watch(self, name: str, request: str = "field()") -> Watch:
-        """Subscribe to a PV; ``request`` is a pvRequest, e.g. ``field()record[queueSize=100,pipeline=true]``."""
+        """Subscribe to a PV; ``request`` is a pvRequest, e.g. ``field()record[queueSize=100]``."""
         return Watch(self._context, name, request)
 
     def close(self) -> None:

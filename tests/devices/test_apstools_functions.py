@@ -130,7 +130,6 @@ def test_waits_end_at_their_time_and_when_dm_or_the_plan_is_away(
     wait_until(lambda: not waiting(), 5.0, what="the thread ends with the plan")
 
 
-@pytest.mark.timeout(150)  # a minute when the gateway's own LostAfter was not heard before
 @pytest.mark.parametrize("away", ["gateway", "DM"])
 def test_a_wait_ends_when_nobody_has_answered_for_too_long(
     gateway: GatewayProcess, station: CaClient, away: str

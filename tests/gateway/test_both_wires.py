@@ -123,7 +123,7 @@ PUTS = st.sampled_from(
 )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_both_protocols_show_one_state(ca: CaClient, pva: Any, data: Path) -> None:
     (data / "one.dat").write_text("one")
 

@@ -11,7 +11,7 @@ from waiting import wait_until
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_each_point(tmp_path: Path, when: str) -> None:
     points = [point for point in POINTS if point.endswith(when)]

@@ -90,7 +90,7 @@ def test_2000_frames_of_1_mb_at_200_a_second(ca: CaClient, source: subprocess.Po
     assert ca.command("STR1:Offer", timeout_s=40)[0] == "OK", ca.outcome("STR1:Offer")
     assert ca.command("STR1:Begin")[0] == "OK"
     post(source, 1, 2000)
-    ca.wait_for("STR1:Received", lambda count: count + ca.get("STR1:Missed") == 2000, timeout_s=20)
+    ca.wait_for("STR1:Received", lambda count: count + ca.get("STR1:Missed") == 2000, timeout_s=90)
     assert ca.command("STR1:End", timeout_s=40)[0] == "OK"
     assert ca.get("STR1:State") == "Done"
     assert ca.get("STR1:Received") + ca.get("STR1:Missed") == 2000
