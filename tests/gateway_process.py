@@ -19,8 +19,8 @@ from epics_environment import client_environment, server_environment
 from gateway_resources import Held, check_for_leaks, held_by
 from waiting import wait_until
 
-START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 
 
 class GatewayProcess:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from waiting import wait_until
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 
 

@@ -133,6 +133,7 @@ def test_a_login_file_that_others_can_read_is_told(ca: CaClient, gateway: Gatewa
     assert words in texts and gateway.log().count(words) >= 1
 
 
+@pytest.mark.timeout(600)  # some thousand gets, one by one
 def test_no_secret_is_shown_or_kept_whatever_dm_answers(
     ca: CaClient, gateway: GatewayProcess, station: Station
 ) -> None:
