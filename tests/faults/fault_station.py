@@ -11,7 +11,7 @@ from pva_client import PvaContext
 
 DEADLINE_S = 1.0
 PERIOD_S = 0.1
-SLACK_S = 1.5
+SLACK_S = 2.5
 """For what two busy cores need, beyond poll periods and deadline."""
 TOLD_S = 2 * PERIOD_S + DEADLINE_S + SLACK_S
 """Within this time a DM that gives no good answer is INVALID/COMM on every PV that came from it."""

@@ -9,6 +9,8 @@ from gateway_process import CaClient, running_gateway
 from localdm_process import LocalDmProcess, start_localdm
 
 INVALID = 3
+AT_ONCE_S = 3.0
+"""Without waiting for the deadline of a request, on a machine that does other work too."""
 SERVICES = ("DS", "DAQ", "PROC", "CAT")
 
 
@@ -50,7 +52,7 @@ def without_dm_every_command_says_so_at_once(ca: CaClient, data: Path) -> None:
     for command in NEED_DM:
         began = time.monotonic()
         state, message = ca.command(command)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < AT_ONCE_S
         assert state == "Refused", (command, message)
         assert "connection refused" in message and "http://127.0.0.1:" in message
     state, message = ca.command("Refresh")
@@ -73,7 +75,7 @@ def test_a_gateway_that_starts_before_its_dm(repeater: None, tmp_path: Path, dat
         assert "connection refused" in ca.get("DS:Error")
         began = time.monotonic()
         ca.put("EXP:Name", "demo")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < AT_ONCE_S
         assert ca.get("EXP:State") == "Unverified"
         without_dm_every_command_says_so_at_once(ca, data)
         localdm = start_localdm(tmp_path / "dm")

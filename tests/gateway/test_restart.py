@@ -142,7 +142,7 @@ def test_it_ends_in_time_and_leaves_nothing(gateway: GatewayProcess, data: Path)
     began = time.monotonic()
     assert gateway.stop() == 0
     assert time.monotonic() - began < STOP_S
-    wait_until(lambda: not any(is_alive(child) for child in children), 1.0, what=f"end of {children}")
+    wait_until(lambda: not any(is_alive(child) for child in children), 5.0, what=f"end of {children}")
     assert "Traceback" not in gateway.log()
     ca.close(clear_channels=True)
 
@@ -283,7 +283,7 @@ def test_after_a_kill_the_local_dm_is_taken_over(gateway: GatewayProcess, data: 
     ca.wait_for("State", "Connected")
     second = gateway.localdm()
     assert gateway.stop() == 0
-    wait_until(lambda: not second.is_running(), 1.0, what="end of the local DM")
+    wait_until(lambda: not second.is_running(), 5.0, what="end of the local DM")
     ca.close(clear_channels=True)
 
 

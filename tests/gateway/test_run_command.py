@@ -110,7 +110,7 @@ def test_ctrl_c_while_it_starts(repeater: None, tmp_path: Path) -> None:
         assert "Traceback" not in gateway.log()
         assert not any("dmioc serves" in line for line in gateway.lines)
         for child in children:
-            child.wait(timeout=2)
+            child.wait(timeout=10)
     finally:
         gateway.end()
 

@@ -281,7 +281,7 @@ def test_job_has_the_sessions_arguments_and_abort_stops_it(ca: CaClient, dm: Gat
         assert words[2:] == [workflow.report_pv, workflow.command_pv, "CAM:Image"]
         began_s = time.monotonic()
         assert ca.command("STR1:Abort")[0] == "OK"
-        assert time.monotonic() - began_s < 2.0
+        assert time.monotonic() - began_s < 5.0
         assert ca.get("STR1:State") == "Aborted"
         ca.wait_for("WF1:Status", "Aborted")
 

@@ -19,7 +19,7 @@ from waiting import wait_until
 DEADLINE_S = 1.0
 POLL_S = 0.1
 LOST_AFTER_S = 1.0
-PROMPT_S = 1.5
+PROMPT_S = 3.0
 """From the news in DM to the end of the wait: polls, and the work of two busy machines."""
 MANY_FILES = 4000
 

@@ -26,7 +26,7 @@ from raw_pva_client import PUT, RawPvaClient
 from waiting import wait_until
 
 MEMORY_BYTES = 10_000_000
-GET_P99_S = 0.1
+GET_P99_S = 0.2
 AT_ONCE = 500
 IDLE = 300
 FEW = 20

@@ -176,4 +176,4 @@ def test_a_list_of_everything_in_a_thread_leaves_the_loop_free(many: tuple[Path,
 
     longest_s = asyncio.run(main())
     print(longest_s)
-    assert longest_s < 0.35
+    assert longest_s < 1.0

@@ -17,6 +17,8 @@ from dmioc.errors import GatewayLostError
 from dmioc.plans import run_workflow, start_daq, wait_daq
 
 AWAY_S = 3.0
+SLACK_S = 5.0
+"""For a machine that does other work too."""
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_killed_gateway(engine: Engine, rest: GatewayProcess, job_id: str) -> No
     words = rf"job {job_id} of gated: the gateway {rest.prefix} has been away for 3 s \(LostAfter\); DM goes on"
     with pytest.raises(GatewayLostError, match=words):
         engine.end()
-    assert AWAY_S <= time.monotonic() - began_s < AWAY_S + 2.0
+    assert AWAY_S <= time.monotonic() - began_s < AWAY_S + SLACK_S
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_killed_gateway_while_files_are_waited_for(
     rest.kill()
     with pytest.raises(GatewayLostError, match=rf"the gateway {rest.prefix} has been away for 3 s"):
         engine.end()
-    assert AWAY_S <= time.monotonic() - began_s < AWAY_S + 3.0
+    assert AWAY_S <= time.monotonic() - began_s < AWAY_S + SLACK_S
 
 
 def test_gateway_that_is_not_there(engine: Engine, station: Any, rest: GatewayProcess) -> None:

@@ -153,7 +153,7 @@ def test_a_stream_that_dies(engine: Engine, ca: CaClient, source: Source, then: 
     ca.put("WF1:Abort", 1)
     with pytest.raises(JobFailedError, match=r"session .* is (Aborted: ended by SIGTERM|Failed: job .* is)") as raised:
         engine.end()
-    assert time.monotonic() - began_s < 3.0
+    assert time.monotonic() - began_s < 10.0
     assert (raised.value.object_id, raised.value.status) == (ca.get("STR1:Session"), ca.get("STR1:State"))
     assert cleaned == ["cleaned"]
     assert engine.documents[-1][1]["exit_status"] == "fail" and "session " in engine.documents[-1][1]["reason"]

@@ -164,7 +164,7 @@ def test_dm_lost(engine: Engine, ca: CaClient, dm: DmControl, gated: str, tmp_pa
             began_s = time.monotonic()
             with pytest.raises(CommandFailedError, match=r"DM PROC has not answered for 2 s .*within"):
                 engine.end()
-            assert time.monotonic() - began_s < 2.0 + 1.0
+            assert time.monotonic() - began_s < 2.0 + 3.0
         ca.wait_for("PROC:State", "Connected")
         assert ca.get("WF1:Status") == "Running"
     finally:
@@ -184,7 +184,7 @@ def test_dm_away_for_a_moment(engine: Engine, ca: CaClient, dm: DmControl, gated
 def test_not_waited_for(engine: Engine, ca: CaClient, gated: str, tmp_path: Path) -> None:
     outcome = engine.run(run_workflow(gated, gate=str(tmp_path / "gate"), file_path="/dev/null", wait=False))
     assert outcome.job_id == ca.get("WF1:JobID") and outcome.status in {"Pending", "Running"}
-    assert engine.took_s < 2.0
+    assert engine.took_s < 5.0
     # The next one takes the next slot, and the same request is the same job.
     again = engine.run(
         run_workflow(gated, gate=str(tmp_path / "gate"), file_path="/dev/null", wait=False, request_id="r1")
@@ -252,7 +252,7 @@ def test_wait_jobs(engine: Engine, ca: CaClient, gated: str, tmp_path: Path) -> 
         WaitTimeoutError, match=r"the jobs of the station: not within 1 s \(timeout\): 1 jobs are active"
     ):
         engine.run(wait_jobs(timeout=1.0))
-    assert engine.took_s < 2.0
+    assert engine.took_s < 5.0
     engine.start(wait_jobs())
     running(ca)
     open_gate(gate)
