@@ -161,7 +161,9 @@ class KilledGateway:
     def _set(self, client: Client, group: str = "", **values: object) -> None:
         for name, value in values.items():
             # Until the put has completed, the old value may be there, or the new one.
-            self.told.setdefault(group + name, set()).add(_plain(value))
+            if group + name not in self.told:
+                self.told[group + name] = {_plain(client.get(group + name))}
+            self.told[group + name].add(_plain(value))
             client.put(group + name, value)
             self.told[group + name] = {_plain(value)}
 
