@@ -140,12 +140,12 @@ def test_a_wait_ends_when_nobody_has_answered_for_too_long(
     station.put("LostAfter", 0.5)
     rpc = StationRpc(gateway.prefix, timeout_s=5.0)
     hanging = DmControl(gateway.state / "localdm").hanging()
-    looks: list[int] = []
+    answered: list[int] = []
 
     def look() -> None:
-        looks.append(1)
         rpc.call("experiment", name=EXPERIMENT)
-        if len(looks) == 2:
+        answered.append(1)
+        if len(answered) == 2:
             rpc.timeout_s = 0.3 if away == "gateway" else 3.0  # in which the gateway itself answers, however busy it is
             gateway.kill() if away == "gateway" else hanging.__enter__()
 
