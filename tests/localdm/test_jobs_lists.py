@@ -166,14 +166,14 @@ def test_a_list_of_everything_in_a_thread_leaves_the_loop_free(many: tuple[Path,
 
     async def main() -> float:
         async with bench(directory) as b:
+            began_s = last_s = time.monotonic()
             listing = asyncio.create_task(asyncio.to_thread(b.jobs.jobs_json, OWNER, {}, 0, 5000, "ALL"))
-            longest_s, last_s = 0.0, time.monotonic()
+            longest_s = 0.0
             while not listing.done():
                 await asyncio.sleep(0.001)
                 longest_s, last_s = max(longest_s, time.monotonic() - last_s), time.monotonic()
             assert len(listing.result()) > MANY * 3000
-            return longest_s
+            return longest_s / (time.monotonic() - began_s)
 
-    longest_s = asyncio.run(main())
-    print(longest_s)
-    assert longest_s < 1.0
+    # Of the whole time, as a list that holds the loop takes all of it; the best of three, as a starved loop stands still too.
+    assert min(asyncio.run(main()) for _ in range(3)) < 0.6
