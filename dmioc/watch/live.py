@@ -25,6 +25,26 @@ _LEAST_PERIOD_S = 0.2
 """Least time between two drawings that updates of PVs cause."""
 _CLOCK_PERIOD_S = 1.0
 """Times and ages are drawn anew so often when no PV changes."""
+_ACTIONS = (
+    ("ctrl+c", "quit"),
+    ("escape", "leave"),
+    ("enter", "enter"),
+    ("q", "end"),
+    ("question_mark,h,f1", "help"),
+    *((page.key, f"page({number})") for number, page in enumerate(PAGES)),
+    ("left,shift+tab", "turn(-1)"),
+    ("right,tab", "turn(1)"),
+    ("up,k", "move(-1)"),
+    ("down,j", "move(1)"),
+    ("pageup", "leaf(-1)"),
+    ("pagedown,space", "leaf(1)"),
+    ("home,g", "edge(0)"),
+    ("end,G", "edge(1)"),
+    ("slash", "filter"),
+)
+"""Keys and what they do."""
+_ACTIONS_WHILE_TYPING = ("quit", "leave", "enter")
+"""What keys do while the filter is typed; the others are its text."""
 
 
 class WatchApp(App[None]):
@@ -39,23 +59,8 @@ class WatchApp(App[None]):
     Input { height: 1; border: none; padding: 0; display: none; }
     Input:focus { border: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "quit"),
-        Binding("ctrl+c", "quit", "quit", priority=True),
-        Binding("question_mark,h,f1", "help", "help"),
-        *(Binding(page.key, f"page({number})", page.title) for number, page in enumerate(PAGES)),
-        Binding("left,shift+tab", "turn(-1)", "page before"),
-        Binding("right,tab", "turn(1)", "next page"),
-        Binding("up,k", "move(-1)", "up"),
-        Binding("down,j", "move(1)", "down"),
-        Binding("pageup", "leaf(-1)", "up by a screen"),
-        Binding("pagedown,space", "leaf(1)", "down by a screen"),
-        Binding("home,g", "edge(0)", "first line"),
-        Binding("end,G", "edge(1)", "last line"),
-        Binding("enter", "details", "details"),
-        Binding("escape", "leave", "back", priority=True),
-        Binding("slash", "filter", "filter"),
-    ]
+    # With priority each key is acted on before the next is looked at: what is typed after "/" goes into the filter.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action, priority=True) for keys, action in _ACTIONS]
 
     def __init__(self, station: Station, is_ascii: bool = False) -> None:
         # The terminal's own colours: they suit its background, and NO_COLOR takes all of them away.
@@ -96,6 +101,10 @@ class WatchApp(App[None]):
     def on_unmount(self) -> None:
         """The screen is gone."""
         self._station.listen(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key acts; while the filter is typed, most keys are its text."""
+        return not self._input.display or action in _ACTIONS_WHILE_TYPING
 
     def _hear(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """A PV has changed; in a thread of the client. One drawing is asked for, however many changes there are."""
@@ -210,9 +219,15 @@ class WatchApp(App[None]):
             self._details = ""
             self._follow()
 
-    def action_details(self) -> None:
-        """Open the details of the marked slot."""
-        if self._marked_number(list(self._page.lines)) >= 0:
+    def action_end(self) -> None:
+        """Quit."""
+        self.exit()
+
+    def action_enter(self) -> None:
+        """Keep the filter that is typed and give the keys back; else open the details of the marked slot."""
+        if self._input.display:
+            self._end_input()
+        elif self._marked_number(list(self._page.lines)) >= 0:
             self._details = self._marked_slot
             self._follow()
 
@@ -243,16 +258,12 @@ class WatchApp(App[None]):
     def action_filter(self) -> None:
         """Ask for a text that lines must have."""
         self._input.display = True
-        self._input.focus()
+        self.set_focus(self._input)  # now: the input's own focus() leaves the keys that follow at once to the screen
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as the text is typed."""
         self._wanted = event.value.strip()
         self._draw()
-
-    def on_input_submitted(self) -> None:
-        """Keep the filter and give the keys back."""
-        self._end_input()
 
     def _end_input(self) -> None:
         self._input.display = False
