@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway_process import ANSWER_TIMEOUT_S
 from waiting import wait_until
 
 
@@ -31,7 +32,7 @@ def watched(name: str) -> Iterator[list[Event]]:
 
     pv = epics.PV(name, auto_monitor=True, callback=take)
     try:
-        assert pv.wait_for_connection(timeout=20.0), f"{name} is not found"
+        assert pv.wait_for_connection(timeout=ANSWER_TIMEOUT_S), f"{name} is not found"
         wait_until(lambda: seen, what=f"first update of {name}")
         yield seen
     finally:

@@ -21,6 +21,8 @@ from waiting import wait_until
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0
+"""How long a client waits for a PV before it says so: libca looks less and less often, up to 40 s after a restart."""
 
 
 class GatewayProcess:
@@ -151,7 +153,7 @@ class CaClient:
         if name not in self._pvs:
             self._pvs[name] = epics.PV(self.prefix + name, auto_monitor=False)
         pv = self._pvs[name]
-        assert pv.wait_for_connection(timeout=20.0), f"{self.prefix}{name} is not found"
+        assert pv.wait_for_connection(timeout=ANSWER_TIMEOUT_S), f"{self.prefix}{name} is not found"
         return pv
 
     def connect(self, names: Iterable[str]) -> None:
@@ -167,13 +169,13 @@ class CaClient:
         """Value now; texts and enum labels as str."""
         pv = self.pv(name)
         as_string = "enum" in pv.type or "char" in pv.type
-        value = pv.get(as_string=as_string, use_monitor=False, timeout=20.0)
+        value = pv.get(as_string=as_string, use_monitor=False, timeout=ANSWER_TIMEOUT_S)
         assert value is not None, f"{self.prefix}{name} gave no value"
         return value
 
     def metadata(self, name: str) -> dict[str, Any]:
         """``status``, ``severity`` and ``timestamp`` now."""
-        values = self.pv(name).get_with_metadata(form="time", use_monitor=False, timeout=20.0)
+        values = self.pv(name).get_with_metadata(form="time", use_monitor=False, timeout=ANSWER_TIMEOUT_S)
         assert values is not None, f"{self.prefix}{name} gave no value"
         return values
 
