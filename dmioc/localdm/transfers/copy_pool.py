@@ -151,7 +151,7 @@ class CopyPool:
         self._lost: list[Worker] = []
         self._readers: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._closed = False
 
     async def slot(self) -> Worker:
@@ -190,12 +190,25 @@ class CopyPool:
                 return
 
     async def _start_missing(self) -> None:
-        async with self._starting:
-            # A lost one is kept until its process has ended: the loop must not close before.
-            self._lost = [worker for worker in (*self._lost, *self._workers) if worker.lost and not worker.ended]
-            self._workers = [worker for worker in self._workers if not worker.lost]
-            missing = 0 if self._closed else self._size - len(self._workers)
-            await asyncio.gather(*(self._start_worker() for _ in range(missing)))
+        if self._starting is None or self._starting.done():
+            missing = self._count_missing()
+            if missing == 0:
+                return
+            # A task of the pool's own: of a process whose starting is cancelled twice asyncio lets go without its end.
+            self._starting = asyncio.create_task(self._start_workers(missing), name="copy-pool-start")
+        await asyncio.shield(self._starting)
+
+    def _count_missing(self) -> int:
+        # A lost one is kept until its process has ended: the loop must not close before.
+        self._lost = [worker for worker in (*self._lost, *self._workers) if worker.lost and not worker.ended]
+        self._workers = [worker for worker in self._workers if not worker.lost]
+        return 0 if self._closed else self._size - len(self._workers)
+
+    async def _start_workers(self, count: int) -> None:
+        started = await asyncio.gather(*(self._start_worker() for _ in range(count)), return_exceptions=True)
+        for problem in started:
+            if problem is not None:
+                raise problem
 
     async def warm(self) -> None:
         """Start the processes before the first batch."""
@@ -212,7 +225,6 @@ class CopyPool:
             limit=_LINE_LIMIT_BYTES,
         )
         worker = Worker(process, self._wake)
-        # At once, so that `close` ends it also if whoever asked for it is cancelled now.
         self._workers.append(worker)
         make_way(process.pid, COPY_NICENESS)
         reader = asyncio.create_task(worker.read_answers(), name="copy-answers")
@@ -229,9 +241,10 @@ class CopyPool:
     async def close(self) -> None:
         """End all processes at once; what they have in hand is lost."""
         self._closed = True
-        async with self._starting:
-            for worker in self._workers:
-                worker.kill()
+        if self._starting is not None:
+            await asyncio.wait([self._starting], timeout=_END_S)
+        for worker in self._workers:
+            worker.kill()
         workers = [*self._workers, *self._lost]
         if workers:
             await asyncio.wait([asyncio.create_task(worker.wait()) for worker in workers], timeout=_END_S)
