@@ -48,7 +48,7 @@ def leaves(device: Device, path: str = "") -> Iterator[tuple[str, Signal[Any] | 
             yield from leaves(child, here)
 
 
-async def until(condition: Callable[[], Coroutine[Any, Any, bool]], what: str, timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], Coroutine[Any, Any, bool]], what: str, timeout_s: float = 30.0) -> None:
     """Wait until the condition holds; fails the test when it does not in time."""
     try:
         async with asyncio.timeout(timeout_s):

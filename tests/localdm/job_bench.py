@@ -71,7 +71,7 @@ class Bench:
         return self.jobs.job(OWNER, job_id)
 
     async def until(
-        self, job_id: str, condition: Callable[[dict[str, Any]], object], timeout_s: float = 10.0
+        self, job_id: str, condition: Callable[[dict[str, Any]], object], timeout_s: float = 30.0
     ) -> dict[str, Any]:
         """The record of the job as soon as the condition is true for it."""
         deadline = time.monotonic() + timeout_s
@@ -81,7 +81,7 @@ class Bench:
             await asyncio.sleep(0.005)
         return record
 
-    async def ended(self, job_id: str, timeout_s: float = 10.0) -> dict[str, Any]:
+    async def ended(self, job_id: str, timeout_s: float = 30.0) -> dict[str, Any]:
         return await self.until(job_id, lambda job: job["status"] in ("done", "failed", "aborted"), timeout_s)
 
     async def run(self, stages: dict[str, Any], **arguments: Any) -> dict[str, Any]:

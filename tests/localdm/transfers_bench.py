@@ -119,7 +119,7 @@ async def bench(
 
 
 async def until(
-    condition: Callable[[], object], show: Callable[[], object] = lambda: "", timeout_s: float = 15.0
+    condition: Callable[[], object], show: Callable[[], object] = lambda: "", timeout_s: float = 30.0
 ) -> None:
     """Wait on the event loop until a condition holds."""
     deadline = time.monotonic() + timeout_s

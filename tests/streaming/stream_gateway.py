@@ -117,7 +117,7 @@ class StreamGateway:
     def state(self) -> str:
         return self.session.state.value
 
-    def wait_for(self, state: str, timeout_s: float = 10.0) -> None:
+    def wait_for(self, state: str, timeout_s: float = 30.0) -> None:
         wait_until(lambda: self.state == state, timeout_s, what=f"session is {state}, not {self.state}")
 
     @property

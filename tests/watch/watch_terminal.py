@@ -44,7 +44,7 @@ class Terminal:
         options = ["-e"] if with_colours else []
         return self._tmux("capture-pane", "-p", *options).split("\n")[:24]
 
-    def wait_for(self, wanted: str | Callable[[list[str]], bool], timeout_s: float = 15.0) -> list[str]:
+    def wait_for(self, wanted: str | Callable[[list[str]], bool], timeout_s: float = 30.0) -> list[str]:
         """The screen as soon as a text is on it, or a function of its lines is true."""
         seen: list[str] = []
 
