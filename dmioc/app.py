@@ -22,7 +22,7 @@ from dmioc.serve.prefix_lock import held_prefix
 from dmioc.serve.resources import log_resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dmioc.catalogue import Catalogue
@@ -308,14 +308,24 @@ def banner(
     """What a person reads when the gateway serves: where, what DM, and what to type next."""
     prefix = settings.gateway.prefix
     local = f"local DM in {child.directory}" if child else f"DM station {settings.dm.station}"
-    # Clients search at the UDP port; the TCP port they are then told may be another one.
-    server_port = ca_settings_of(settings).server_port()
-    port = f" EPICS_CA_SERVER_PORT={server_port}" if server_port != DEFAULT_PORT else ""
     return [
         f"dmioc serves {prefix}* over Channel Access at {' '.join(ca_addresses)}"
         f" and PVAccess at {' '.join(pva_addresses)}, with {local}.",
         "In another terminal:",
-        f"  export EPICS_CA_AUTO_ADDR_LIST=NO EPICS_CA_ADDR_LIST={client_addresses(settings.ca.interfaces)[0]}{port}",
+        *(f"  export {' '.join(variables)}" for variables in _client_variables(settings)),
         f"  caproto-get {prefix}State",
         "Every PV: dmioc pvs. Ctrl-C stops.",
     ]
+
+
+def _client_variables(settings: Settings) -> Iterator[list[str]]:
+    """What a client on this host needs in its environment, for Channel Access and for PVAccess."""
+    # Clients search at the UDP port; the TCP port they are then told may be another one.
+    ca_port = ca_settings_of(settings).server_port()
+    pva_port = pva_settings_of(settings).configuration().get("EPICS_PVAS_BROADCAST_PORT", "")
+    for protocol, interfaces, port in (
+        ("CA", settings.ca.interfaces, f"SERVER_PORT={ca_port}" if ca_port != DEFAULT_PORT else ""),
+        ("PVA", settings.pva.interfaces, f"BROADCAST_PORT={pva_port}" if pva_port else ""),
+    ):
+        words = ["AUTO_ADDR_LIST=NO", f"ADDR_LIST={client_addresses(interfaces)[0]}", port]
+        yield [f"EPICS_{protocol}_{word}" for word in words if word]

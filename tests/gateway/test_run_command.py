@@ -79,23 +79,27 @@ def test_a_second_gateway_is_refused_and_leaves_nothing(repeater: None, tmp_path
 
 def test_banner_and_ctrl_c(repeater: None, tmp_path: Path) -> None:
     with running_gateway(tmp_path / "state") as gateway:
-        assert len(gateway.lines) == 5
+        assert len(gateway.lines) == 6
         port = server_environment()["EPICS_CA_SERVER_PORT"]
-        head, _, export, get, last = gateway.lines
+        head, _, export, export_pva, get, last = gateway.lines
         assert head.startswith(f"dmioc serves {gateway.prefix}* over Channel Access at 127.0.0.1:")
         assert str(gateway.state / "localdm") in head
         assert export.split()[0] == "export" and f"EPICS_CA_SERVER_PORT={port}" in export.split()
         assert "EPICS_CA_ADDR_LIST=127.0.0.1" in export.split()
+        assert "EPICS_PVA_ADDR_LIST=127.0.0.1" in export_pva.split()
         assert get.strip() == f"caproto-get {gateway.prefix}State"
         assert "Ctrl-C" in last
         # What it says to type works.
-        variables = dict(word.split("=", 1) for word in export.split()[1:])
+        variables = dict(word.split("=", 1) for word in export.split()[1:] + export_pva.split()[1:])
         command = [str(Path(sys.executable).with_name("caproto-get")), get.split()[1]]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EPICS_")} | variables
         # Else the tool starts a repeater that outlives it.
         environment["EPICS_CA_REPEATER_PORT"] = os.environ["EPICS_CA_REPEATER_PORT"]
         answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=True)
         assert "Connected" in answer.stdout
+        watch = [sys.executable, "-m", "dmioc", "watch", gateway.prefix, "--once"]
+        answer = subprocess.run(watch, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        assert "gateway Connected" in answer.stdout
         assert gateway.stop(signal.SIGINT) == 0
         assert "Traceback" not in gateway.log()
         assert not (gateway.state / "localdm" / "localdm.json").exists()
