@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from client_timeouts import CLIENT_TIMEOUTS, give_clients_time
 from epics_environment import client_environment, epics_ports, is_free, repeater_process, server_environment
 from gateway_fixtures import ca, data, gateway
 from waiting import wait_until
@@ -25,7 +26,7 @@ def epics() -> Iterator[None]:
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("EPICS_")]:
         del os.environ[name]
-    os.environ.update(client_environment() | server_environment())
+    os.environ.update(client_environment() | server_environment() | CLIENT_TIMEOUTS)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job ignores Ctrl-C, and so would every process that a test starts and ends by it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,4 +42,5 @@ def repeater(epics: None) -> Iterator[None]:
     """A CA repeater for the session; whatever uses a CA client needs it."""
     with repeater_process():
         wait_until(lambda: not is_free(epics_ports().ca_repeater), what="the repeater listens")
+        give_clients_time()
         yield

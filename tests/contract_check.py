@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from client_timeouts import ANSWER_TIMEOUT_S
 from waiting import wait_until
 
 from dmioc.catalogue import PV, Catalogue, Kind
@@ -22,7 +23,7 @@ _FIELD_TYPES = {
 _ALARMS = ("upper_alarm_limit", "upper_warning_limit", "lower_warning_limit", "lower_alarm_limit")
 
 
-def contract_violations(prefix: str, catalogue: Catalogue, timeout_s: float = 20.0) -> list[str]:
+def contract_violations(prefix: str, catalogue: Catalogue, timeout_s: float = ANSWER_TIMEOUT_S) -> list[str]:
     """One line for each point where the server under the prefix is not what the catalogue says, as a pyepics client sees it.
 
     Type, element count, access, states, unit, precision, limits, DESC and RTYP of every scalar PV; structured PVs must
@@ -78,15 +79,15 @@ def _violations(pv: PV, chids: dict[str, Any]) -> list[str]:
         "count": epics.ca.element_count(chid),
         "may read": bool(epics.ca.read_access(chid)),
         "may write": bool(epics.ca.write_access(chid)),
-        "DESC": epics.ca.get(chids[".DESC"]),
-        "RTYP": epics.ca.get(chids[".RTYP"]),
+        "DESC": epics.ca.get(chids[".DESC"], timeout=ANSWER_TIMEOUT_S),
+        "RTYP": epics.ca.get(chids[".RTYP"], timeout=ANSWER_TIMEOUT_S),
     }
     if pv.kind.has_states:
         expected["states"] = pv.labels
         seen["states"] = tuple(epics.ca.get_enum_strings(chid) or ())
     if pv.kind in (Kind.LONG, Kind.DOUBLE):
         expected |= _expected_limits(pv)
-        control = epics.ca.get_ctrlvars(chid) or {}
+        control = epics.ca.get_ctrlvars(chid, timeout=ANSWER_TIMEOUT_S) or {}
         seen |= {key: control.get(key) for key in expected if key in control}
         if pv.kind is Kind.DOUBLE and not all(math.isnan(control.get(name, 0)) for name in _ALARMS):
             return [f"{pv.name}: alarm limits that the contract does not have: {control}"]

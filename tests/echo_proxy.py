@@ -108,7 +108,7 @@ class EchoProxy:
 
     def forward(self, host: str, verb: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """DM's own answer."""
-        connection = http.client.HTTPConnection(host, timeout=10)
+        connection = http.client.HTTPConnection(host, timeout=30)
         try:
             connection.request(verb, path, body, {**headers, "Host": host})
             answer = connection.getresponse()

@@ -102,4 +102,4 @@ def repeater_process() -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=30)

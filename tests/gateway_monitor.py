@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway_process import ANSWER_TIMEOUT_S
+from client_timeouts import ANSWER_TIMEOUT_S
 from waiting import wait_until
 
 

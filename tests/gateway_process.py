@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from client_timeouts import ANSWER_TIMEOUT_S
 from epics_environment import client_environment, server_environment
 from gateway_resources import Held, check_for_leaks, held_by
 from waiting import wait_until
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
-ANSWER_TIMEOUT_S = 60.0
-"""How long a client waits for a PV before it says so: libca looks less and less often, up to 40 s after a restart."""
 
 
 class GatewayProcess:

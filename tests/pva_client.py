@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from client_timeouts import ANSWER_TIMEOUT_S
 from p4p import Value
 from p4p.client.raw import Context as RawContext
 from p4p.client.thread import Context, Subscription
@@ -26,10 +27,31 @@ class WaitingSubscription(Subscription):
 
 
 class PvaContext(Context):
-    """p4p's thread client that gives Values as they came and loses no update."""
+    """p4p's thread client that gives Values as they came, loses no update and has time."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("pva", nt=False, **options)
+
+    def get(self, name: Any, request: Any = None, timeout: float = ANSWER_TIMEOUT_S, throw: bool = True) -> Any:
+        return super().get(name, request, timeout, throw)
+
+    def put(
+        self,
+        name: Any,
+        values: Any,
+        request: Any = None,
+        timeout: float = ANSWER_TIMEOUT_S,
+        throw: bool = True,
+        process: Any = None,
+        wait: Any = None,
+        get: bool = True,
+    ) -> Any:
+        return super().put(name, values, request, timeout, throw, process, wait, get)
+
+    def rpc(
+        self, name: str, value: Any, request: Any = None, timeout: float = ANSWER_TIMEOUT_S, throw: bool = True
+    ) -> Any:
+        return super().rpc(name, value, request, timeout, throw)
 
     def monitor(
         self,

@@ -25,7 +25,7 @@ class RawClient:
 
     def __init__(self, address: str, user: str = "raw") -> None:
         host, port = address.split(":")
-        self.sock = socket.create_connection((host, int(port)), timeout=5)
+        self.sock = socket.create_connection((host, int(port)), timeout=30)
         self._buffer = b""
         self.send(0, count=13)
         self.send(20, payload=_padded(user.encode() + b"\0"))

@@ -75,7 +75,7 @@ class SoftIoc:
 
     def end(self) -> str:
         """Close its input and wait for its end; answers all that it said."""
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=30)
         assert self.process.returncode == 0, self.output()
         return self.output()
 
@@ -105,7 +105,7 @@ def running_softioc(arguments: Sequence[str | Path], directory: Path, ready: str
         stack.callback(process.kill)
         softioc = SoftIoc(process, environment, log_path)
         repeater_port = int(environment["EPICS_CA_REPEATER_PORT"])
-        wait_until(lambda: is_taken(repeater_port), timeout_s=20.0, what="the CA repeater listens")
+        wait_until(lambda: is_taken(repeater_port), timeout_s=60, what="the CA repeater listens")
         assert process.stdin is not None
         process.stdin.write(lines.encode())
         process.stdin.flush()

@@ -66,7 +66,7 @@ def serving_in_thread(prefix: str, port: int = 0) -> Iterator[int]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        yield ports.get(timeout=10)
+        yield ports.get(timeout=30)
     finally:
         stop.set()
         thread.join()

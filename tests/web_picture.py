@@ -38,7 +38,7 @@ class Station:
 
     def puts(self, group: str, **values: object) -> None:
         for name, value in values.items():
-            self._context.put(f"{PREFIX}{group}{name}", {"value": value}, timeout=10)
+            self._context.put(f"{PREFIX}{group}{name}", {"value": value}, timeout=30)
 
     def command(self, name: str) -> None:
         request = "record[block=true]"

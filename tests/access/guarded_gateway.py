@@ -83,4 +83,4 @@ def rpc(pva: Context, prefix: str, method: str, **arguments: str) -> Any:
     """Ask the gateway's RPC, as p4p's NTURI does it."""
     named = {"method": method, **arguments}
     uri = NTURI([(key, "s") for key in named])
-    return pva.rpc(f"{prefix}RPC", uri.wrap(f"{prefix}RPC", kws=named), timeout=10.0)
+    return pva.rpc(f"{prefix}RPC", uri.wrap(f"{prefix}RPC", kws=named), timeout=30)

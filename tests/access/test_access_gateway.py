@@ -131,23 +131,23 @@ def test_pvaccess_is_denied_with_the_reason_and_decided_anew_after_a_reload(
     opened: Guarded, ca: CaClient, pva: Context
 ) -> None:
     name, start = f"{opened.prefix}WF1:Name", f"{opened.prefix}WF1:Start"
-    pva.put(name, "by PVA", timeout=5.0)
+    pva.put(name, "by PVA", timeout=30)
     before = ca.get("WF1:CmdCount"), ca.outcome("WF1:Start")
     opened.reload(CLOSED)
     for pv, value, asg in ((name, "x", "DMWRITE"), (start, 1, "DMCOMMAND")):
         field = "value.index" if pv == start else "value"
         with pytest.raises(RemoteError) as caught:
-            pva.put(pv, {field: value}, timeout=5.0, wait=True)
+            pva.put(pv, {field: value}, timeout=30, wait=True)
         text = str(caught.value)
         assert f"{pv}: no write access for {ME}@127.0.0.1 over pva" in text
         assert f"ASG {asg} is for UAG(staff) HAG(here), by {opened.acf} line" in text
     assert ca.get("WF1:Name") == "by PVA"
     assert (ca.get("WF1:CmdCount"), ca.outcome("WF1:Start")) == before, "who has no access changes nothing for others"
-    assert pva.get(name, timeout=5.0)["value"] == "by PVA", "everybody reads"
+    assert pva.get(name, timeout=30)["value"] == "by PVA", "everybody reads"
     with pytest.raises(RemoteError, match="STR1:Report: no write access for"):
-        pva.put(f"{opened.prefix}STR1:Report", {"session": "x", "seq": 1}, timeout=5.0)
+        pva.put(f"{opened.prefix}STR1:Report", {"session": "x", "seq": 1}, timeout=30)
     opened.reload(OPEN)
-    pva.put(name, "again", timeout=5.0)
+    pva.put(name, "again", timeout=30)
     assert ca.get("WF1:Name") == "again"
 
 

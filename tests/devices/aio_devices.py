@@ -34,7 +34,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def connected(prefix: str, transport: str, **slots: int) -> DMStation:
     """A station with its PVs connected."""
     station = DMStation(f"{transport}://{prefix}", name="dm", **slots)
-    await station.connect(timeout=10.0)
+    await station.connect(timeout=30)
     return station
 
 

@@ -19,7 +19,7 @@ def station(gateway: GatewayProcess) -> Iterator[DMStation]:
 
     device = DMStation(gateway.prefix, name="dm")
     try:
-        device.wait_for_connection(timeout=10.0)
+        device.wait_for_connection(timeout=30)
         device.poll_period.set(0.1).wait(10)
         device.idle_poll_period.set(1.0).wait(10)
         device.experiment.name_.set("demo").wait(30)

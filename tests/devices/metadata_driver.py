@@ -84,7 +84,7 @@ def session_to_kill(prefix: str, spool: str, run_uid: str, number: int, pipe: in
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    callback = DMMetadata(prefix, experiment="demo", spool_directory=spool, retry_period_s=0.1, timeout_s=20.0)
+    callback = DMMetadata(prefix, experiment="demo", spool_directory=spool, retry_period_s=0.1, timeout_s=60)
     begin(callback, run_uid)
     kept(callback)
     os.write(pipe, b"start\n")

@@ -147,7 +147,7 @@ def test_parts_alone(gateway: GatewayProcess, ca: CaClient, transport: str) -> N
             aio.DMStreams(prefix, name="part"),
         ]
         for part in parts:
-            await part.connect(timeout=10.0)
+            await part.connect(timeout=30)
             assert (await part.read()).keys() == (await part.describe()).keys()
             assert all(key.startswith("part-") for key in await part.read())
 
@@ -157,7 +157,7 @@ def test_parts_alone(gateway: GatewayProcess, ca: CaClient, transport: str) -> N
 def test_prefix_without_a_scheme_is_channel_access(gateway: GatewayProcess, ca: CaClient) -> None:
     async def main() -> None:
         slot = aio.DMWorkflowSlot(f"{gateway.prefix}WF1:", name="wf1")
-        await slot.connect(timeout=10.0)
+        await slot.connect(timeout=30)
         assert slot.status.source == f"ca://{gateway.prefix}WF1:Status"
 
     run(main)
@@ -202,6 +202,6 @@ def test_no_ophyd_no_pyepics_no_caproto_is_imported() -> None:
         "print(json.dumps(sorted({'ophyd', 'epics', 'caproto', 'httpx', 'dmioc.engine', 'dmioc.config'} & set(sys.modules))))"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, timeout=50, check=True
+        [sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, timeout=60, check=True
     )
     assert json.loads(finished.stdout) == []

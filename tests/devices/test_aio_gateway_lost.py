@@ -20,7 +20,7 @@ def test_gateway_that_is_killed_and_comes_back(repeater: None, tmp_path: Path) -
             for number, transport in enumerate((*TRANSPORTS, *TRANSPORTS), start=1)
         ]
         for slot in slots:
-            await slot.connect(timeout=10.0)
+            await slot.connect(timeout=30)
             await prepare_long_job(slot)
         impatient, patient = slots[:2], slots[2:]
         for slot in impatient:
@@ -36,7 +36,7 @@ def test_gateway_that_is_killed_and_comes_back(repeater: None, tmp_path: Path) -
             ):
                 await statuses[slot]
             with pytest.raises(GatewayLostError, match=r"WF.:Abort: .* for 0\.5 s; the command was not given"):
-                await slot.abort.trigger(timeout=20.0)
+                await slot.abort.trigger(timeout=60)
         await asyncio.to_thread(gateway.start)
         for slot in patient:
             with pytest.raises(InterruptedCommandError, match=r"^Run: "):

@@ -47,7 +47,7 @@ def acquire(dm: DMStation, data: Path, file: Path) -> Any:
 
 def test_documents_of_a_run(gateway: GatewayProcess, ca: CaClient, engine: RunEngine, data: Path) -> None:
     """Both transports at once in the baseline: the documents are right by event-model, and say the same."""
-    with init_devices(timeout=10.0):
+    with init_devices(timeout=30):
         dm = DMStation(f"ca://{gateway.prefix}")
         twin = DMStation(f"pva://{gateway.prefix}")
     file = data / "scan.dat"
@@ -83,7 +83,7 @@ def test_documents_of_a_run(gateway: GatewayProcess, ca: CaClient, engine: RunEn
 def test_failed_command_fails_the_plan_with_the_reason(
     gateway: GatewayProcess, ca: CaClient, engine: RunEngine, transport: str
 ) -> None:
-    with init_devices(timeout=10.0):
+    with init_devices(timeout=30):
         dm = DMStation(f"{transport}://{gateway.prefix}", daqs=0, uploads=0, workflows=1, streams=0)
 
     def plan() -> Any:

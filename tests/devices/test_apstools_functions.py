@@ -89,7 +89,7 @@ def test_uploads_of_a_file_and_of_a_directory(gateway: GatewayProcess, data: Pat
         (tree / name).write_bytes(secrets.token_bytes(50))
     below = secrets.token_hex(4)
     dm_upload(EXPERIMENT, str(tree), experimentFilePath="one.dat", destDirectory=below)
-    run(wait_dm_upload(EXPERIMENT, f"{below}/one.dat", timeout=20, poll_period=0.1))
+    run(wait_dm_upload(EXPERIMENT, f"{below}/one.dat", timeout=60, poll_period=0.1))
     entry = dm_get_experiment_file(EXPERIMENT, f"{below}/one.dat")
     assert (entry["experimentFilePath"], entry["fileSize"]) == (f"{below}/one.dat", 50)
     assert stored(gateway, below) == ["one.dat"]
@@ -203,7 +203,7 @@ def test_a_file_is_ready_when_it_is_stored(data: Path) -> None:
     (data / "one.dat").write_bytes(b"1")
     assert dm_file_ready_to_process(f"{below}/one.dat", EXPERIMENT) is False
     dm_upload(EXPERIMENT, str(data), destDirectory=below)
-    run(wait_dm_upload(EXPERIMENT, f"{below}/one.dat", timeout=20, poll_period=0.1))
+    run(wait_dm_upload(EXPERIMENT, f"{below}/one.dat", timeout=60, poll_period=0.1))
     assert dm_file_ready_to_process(f"{below}/one.dat", EXPERIMENT, retrieveMd5Sum=True) is True
     with pytest.raises(RefusedError, match="compression='zip'"):
         dm_file_ready_to_process("one.dat", EXPERIMENT, "zip")

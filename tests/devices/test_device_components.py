@@ -81,7 +81,7 @@ def test_parts_alone(gateway: GatewayProcess) -> None:
     for cls, group, arguments in parts:
         device = cls(gateway.prefix + group, name="part", **arguments)
         try:
-            device.wait_for_connection(timeout=10.0)
+            device.wait_for_connection(timeout=30)
             assert set(device.describe()) == set(device.read())
         finally:
             device.destroy()

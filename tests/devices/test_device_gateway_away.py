@@ -35,7 +35,7 @@ def bank(gateway: GatewayProcess) -> Iterator[DMWorkflows]:
 
     device = DMWorkflows(gateway.prefix, name="workflows", slots=1)
     try:
-        device.wait_for_connection(timeout=10.0)
+        device.wait_for_connection(timeout=30)
         yield device
     finally:
         device.destroy()
@@ -114,7 +114,7 @@ def test_destroyed_meanwhile(gateway: GatewayProcess, running: tuple[DMWorkflowS
 
     slot, _ = running
     other = DMWorkflowSlot(slot.prefix, name="other")
-    other.wait_for_connection(timeout=10.0)
+    other.wait_for_connection(timeout=30)
     with pytest.raises(RefusedError, match="Run: busy"):
         other.run.set(1).wait(10)
     status = other.wait.set(1)

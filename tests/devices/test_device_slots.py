@@ -22,13 +22,13 @@ def test_other_numbers_of_slots(repeater: None, tmp_path: Path) -> None:
         again = None
         try:
             check_components(station, Slots(daq=3, upload=1, workflow=5, stream=0))
-            station.wait_for_connection(timeout=10.0)
+            station.wait_for_connection(timeout=30)
             assert isinstance(station, DMStation)
             assert [slot.status.get() for slot in station.workflows.slots] == ["Idle"] * 5
             assert station.streams.slots == ()
             again = copy.copy(station)
             check_components(again, Slots(daq=3, upload=1, workflow=5, stream=0))
-            again.wait_for_connection(timeout=10.0)
+            again.wait_for_connection(timeout=30)
             assert DMStation.daqs.cls.slot_count == 2, "the class itself stays as it was"
         finally:
             station.destroy()

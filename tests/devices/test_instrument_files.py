@@ -47,7 +47,7 @@ def test_devices_yml_by_guarneri(copied: Any, tmp_path: Path) -> None:
     async def main() -> Any:
         instrument = Instrument({})
         instrument.load(copied("devices.yml"))
-        await instrument.connect(timeout=20)
+        await instrument.connect(timeout=60)
         station: Any = instrument.devices["dm_async"]
         assert await station.experiment.name_.get_value() == "demo"
         return instrument.devices
@@ -69,7 +69,7 @@ def test_happi_entries(copied: Any, ca: CaClient, tmp_path: Path) -> None:
     client = happi.Client(path=str(copied("happi.json")))
     station, connector = (client.load_device(name=name) for name in ("dm", "dm_workflow"))
     try:
-        station.wait_for_connection(timeout=20)
+        station.wait_for_connection(timeout=60)
         assert station.experiment.name_.get() == "demo"
         assert station.md.documentation.startswith("The DM gateway")
         runs_a_job(connector, tmp_path)
@@ -85,7 +85,7 @@ def test_happi_entries_are_added_to_a_database(is_there: bool, ca: CaClient, tmp
     if is_there:
         motor = {"_id": "m1", "type": "OphydItem", "name": "m1", "prefix": "X:m1", "device_class": "ophyd.EpicsMotor"}
         database.write_text(json.dumps({"m1": motor | {"args": [], "kwargs": {}, "active": True, "documentation": ""}}))
-    subprocess.run([sys.executable, str(EXAMPLES / "happi_add.py"), str(database), ca.prefix], check=True, timeout=50)
+    subprocess.run([sys.executable, str(EXAMPLES / "happi_add.py"), str(database), ca.prefix], check=True, timeout=60)
     found = {item["name"]: item["prefix"] for item in happi.Client(path=str(database)).all_items}
     assert found == {"dm": ca.prefix, "dm_workflow": ca.prefix} | ({"m1": "X:m1"} if is_there else {})
 

@@ -59,7 +59,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     """Lines it printed, and what it wrote to stderr, when it has ended as it should."""
     with process:
         try:
-            out, errors = process.communicate(timeout=40)
+            out, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0, errors

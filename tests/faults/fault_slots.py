@@ -66,7 +66,7 @@ def begin(ca: CaClient, *commands: str) -> None:
 def tidy(ca: CaClient, dm: GatewayDm, faults: FaultFile) -> None:
     """Make DM right, and leave no DAQ, upload, job or command behind."""
     faults.put()
-    ca.wait_for("State", "Connected", timeout_s=15)
+    ca.wait_for("State", "Connected", timeout_s=60)
     daqs, jobs = dm.session("DAQ"), dm.session("PROC")
     for daq in daqs.call("GET", "daqs"):
         if daq["status"] == "running":

@@ -42,12 +42,12 @@ class Pva:
 
     def get(self, name: str) -> Any:
         """The whole structure now."""
-        return self.context.get(self.prefix + name, timeout=5.0)
+        return self.context.get(self.prefix + name, timeout=30)
 
     def seen(self, names: Iterable[str]) -> dict[str, Seen]:
         """PVs now, scalars, enums and tables."""
         wanted = list(names)
-        values = self.context.get([self.prefix + name for name in wanted], timeout=5.0)
+        values = self.context.get([self.prefix + name for name in wanted], timeout=30)
         return {name: _seen(value) for name, value in zip(wanted, values, strict=True)}
 
     def rows(self, name: str) -> list[dict[str, Any]]:

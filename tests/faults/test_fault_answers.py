@@ -351,7 +351,7 @@ def test_long_names_that_are_not_ascii(ca: CaClient, pva: Pva, faults: FaultFile
         assert all(len(row["name"]) >= 3000 for row in pva.rows("WF:List"))
         # A row whose name is longer than EXP:Name can hold is refused, not cut: another experiment might be meant then.
         with pytest.raises(RemoteError, match="256"):
-            pva.context.put(f"{pva.prefix}EXP:Index", 0, timeout=5)
+            pva.context.put(f"{pva.prefix}EXP:Index", 0, timeout=30)
         assert ca.get("EXP:Name") == "demo"
         assert ca.get("State") == "Connected"
     wait_until(lambda: all(len(row["name"]) < 100 for row in pva.rows("EXP:List")), MENDED_S)

@@ -262,7 +262,7 @@ def test_reasons_over_pvaccess(ca: CaClient, pva: Pva, faults: FaultFile) -> Non
         with faults.on({**fault, "endpoint": "startProcessingJob"}):
             began = time.monotonic()
             with pytest.raises(RemoteError, match=reason):
-                pva.context.put(f"{pva.prefix}WF1:Start", 1, request="record[block=true]", timeout=10)
+                pva.context.put(f"{pva.prefix}WF1:Start", 1, request="record[block=true]", timeout=30)
             assert time.monotonic() - began < ENDED_S
 
 

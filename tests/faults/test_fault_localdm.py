@@ -164,7 +164,7 @@ def test_a_login_is_met_only_when_it_is_named(localdm: LocalDmProcess, faults: F
 
 def connection_to(localdm: LocalDmProcess) -> socket.socket:
     host, port = urlsplit(localdm.urls["DS"]).netloc.split(":")
-    return socket.create_connection((host, int(port)), timeout=2)
+    return socket.create_connection((host, int(port)), timeout=30)
 
 
 def test_a_port_that_is_closed_and_opened(localdm: LocalDmProcess, ds: VendorSession, faults: FaultFile) -> None:
@@ -181,9 +181,10 @@ def test_a_port_that_is_closed_and_opened(localdm: LocalDmProcess, ds: VendorSes
 
 def test_a_port_that_is_half_open(localdm: LocalDmProcess, ds: VendorSession, faults: FaultFile) -> None:
     host = urlsplit(localdm.urls["DS"]).netloc
-    kept = http.client.HTTPConnection(host, timeout=0.3)
+    kept = http.client.HTTPConnection(host, timeout=30)
     kept.request("GET", "/dm/serviceStatus", headers={"Cookie": ds.cookie})
     assert kept.getresponse().read()
+    kept.sock.settimeout(0.3)
     faults.put({"kind": "half-open", "service": "DS"})
     late = http.client.HTTPConnection(host, timeout=0.3)
     for connection in (kept, late):
@@ -194,7 +195,7 @@ def test_a_port_that_is_half_open(localdm: LocalDmProcess, ds: VendorSession, fa
     faults.put()
     for connection in (kept, late):
         sock = connection.sock
-        sock.settimeout(5)
+        sock.settimeout(30)
         assert sock.recv(15) == b"HTTP/1.1 200 OK"
         connection.close()
 

@@ -95,7 +95,7 @@ def good(station: CaClient, pva: Pva, faults: FaultFile) -> Iterator[CaClient]:
     wait_until(lambda: none_invalid(pva.seen(EVERYTHING)), what="all from DM is valid")
     yield station
     faults.put()
-    station.wait_for("State", "Connected", timeout_s=15)
+    station.wait_for("State", "Connected", timeout_s=60)
 
 
 def is_silent(ca: CaClient, pva: Pva) -> bool:

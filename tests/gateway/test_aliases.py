@@ -70,7 +70,7 @@ class Station:
         """Another command with the same settings."""
         command = [sys.executable, "-m", "dmioc", words[0], "--config", str(self.config), "--prefix", self.prefix]
         return subprocess.run(
-            [*command, *words[1:]], env=os.environ, capture_output=True, text=True, timeout=20, check=False
+            [*command, *words[1:]], env=os.environ, capture_output=True, text=True, timeout=60, check=False
         )
 
 
@@ -124,7 +124,7 @@ def pva() -> Iterator[Context]:
 
 def whole(pva: Context, name: str) -> tuple[Any, ...]:
     """Value, alarm and time over PVAccess."""
-    got = pva.get(name, timeout=5.0).todict()
+    got = pva.get(name, timeout=30).todict()
     return got["value"], got["alarm"], got["timeStamp"]
 
 
@@ -136,7 +136,7 @@ def stamped(client: CaClient, name: str) -> tuple[Any, ...]:
 
 def text_of(client: CaClient, name: str) -> str:
     """A CHAR waveform as it is; pyepics itself reads Latin-1."""
-    characters = client.pv(name).get(use_monitor=False, timeout=5.0, as_numpy=False)
+    characters = client.pv(name).get(use_monitor=False, timeout=30, as_numpy=False)
     return bytes(int(one) for one in characters).rstrip(b"\0").decode()
 
 
@@ -157,9 +157,9 @@ def test_the_old_device_works_as_it_is_written(station: Station, ca: CaClient) -
         workflow_name = Component(EpicsSignal, "StrReg6", string=True)
 
     registers = Registers(station.old, name="registers")
-    registers.wait_for_connection(timeout=10)
+    registers.wait_for_connection(timeout=30)
     try:
-        registers.experiment_name.set("demo").wait(timeout=10)
+        registers.experiment_name.set("demo").wait(timeout=30)
         registers.workflow_name.put("example-01")
         ca.wait_for("WF1:Name", "example-01")
         assert (ca.get("EXP:Name"), registers.experiment_name.get()) == ("demo", "demo")
@@ -206,9 +206,9 @@ def test_a_text_that_does_not_fit_is_told_apart_and_a_put_sets_all_of_it(
         station.registers.put("StrReg30", "/raw/y")
         wait_until(lambda: len(seen) == 3, what="the short text")
     assert [(event.value[:6], event.severity) for event in seen] == [("/short", 0), (CUT[:6], MINOR), ("/raw/y", 0)]
-    assert pva.get(f"{station.prefix}WF1:FilePath", timeout=5.0)["value"] == "/raw/y", "nothing of the old one is left"
-    pva.put(f"{station.old}StrReg30", LONG, timeout=5.0)
-    assert pva.get(f"{station.prefix}WF1:FilePath", timeout=5.0)["value"] == LONG
+    assert pva.get(f"{station.prefix}WF1:FilePath", timeout=30)["value"] == "/raw/y", "nothing of the old one is left"
+    pva.put(f"{station.old}StrReg30", LONG, timeout=30)
+    assert pva.get(f"{station.prefix}WF1:FilePath", timeout=30)["value"] == LONG
     assert whole(pva, f"{station.old}StrReg30")[1]["severity"] == MINOR
 
 
@@ -251,14 +251,14 @@ def test_a_command_by_its_old_name_runs_to_its_end(station: Station, ca: CaClien
         assert (ca.outcome("WF1:Run")[0], ca.get("WF1:Status")) == ("OK", "Done")
         wait_until(lambda: len(seen) >= 3, what="Busy and Idle")
     assert [event.value for event in seen] == [0, 1, 0]
-    pva.put(f"{station.old}Reg170", {"value.index": 1}, request="record[block=true]", timeout=20.0)
+    pva.put(f"{station.old}Reg170", {"value.index": 1}, request="record[block=true]", timeout=60)
     assert ca.get("WF1:CmdCount") == count + 2
     ended = wait_until(lambda: (found := station.audit("Reg170", "OK"))[1:] and found, what="both ends")
     assert {one["pv"] for one in ended} == {f"{station.prefix}WF1:Run"} and ended[0]["took"] > 0
     assert [one["via"] for one in station.audit("Reg170", "Accepted")] == ["ca", "pva"]
     station.registers.put("StrReg6", "no-such-workflow")
     with pytest.raises(RemoteError, match="no-such-workflow"):
-        pva.put(f"{station.old}Reg170", {"value.index": 1}, request="record[block=true]", timeout=20.0)
+        pva.put(f"{station.old}Reg170", {"value.index": 1}, request="record[block=true]", timeout=60)
     [refused] = station.audit("Reg170", "Refused")
     assert f"as {station.old}Reg170: " in ca.get("Message") and refused["pv"] == f"{station.prefix}WF1:Run"
 
@@ -294,7 +294,7 @@ def test_it_is_listed_with_what_it_stands_for(station: Station, pva: Context) ->
     assert [line[head.index("alias of") :].strip() for line in lines] == ["", *[f"{station.prefix}WF1:FilePath"] * 2]
     rpc = f"{station.prefix}RPC"
     query = NTURI([("method", "s"), ("filter", "s")]).wrap(rpc, kws={"method": "pvs", "filter": station.old})
-    table = pva.rpc(rpc, query, timeout=5.0)
+    table = pva.rpc(rpc, query, timeout=30)
     assert len(table["value.pv"]) == 8 and table["value.pv"][0] == f"{station.old}StrReg4"
     assert (table["value.aliasOf"][0], table["value.type"][0]) == (f"{station.prefix}EXP:Name", "string")
 

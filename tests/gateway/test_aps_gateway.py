@@ -140,7 +140,7 @@ def test_a_call_that_hangs(ca: CaClient, station: Station) -> None:
     ca.puts("WF1:", Name="example-01", FilePath="/dev/null")
     state, _ = ca.command("WF1:Start")
     assert state in ("Failed", "Refused")
-    ca.wait_for("PROC:Error", lambda text: "all 4 threads of aps-dm-api for PROC are stuck" in text, timeout_s=20.0)
+    ca.wait_for("PROC:Error", lambda text: "all 4 threads of aps-dm-api for PROC are stuck" in text, timeout_s=60)
     station.faults.set()
     ca.wait_for("PROC:State", "Connected")
     ca.wait_for("State", "Connected")

@@ -78,8 +78,8 @@ def test_a_put_over_each_protocol_is_one_line_in_each_form(
 ) -> None:
     ca.put("WF2:Name", "by CA")
     audit.wait("WF2:Name")
-    pva.put(f"{gateway.prefix}WF2:Name", "by PVA", timeout=5.0)
-    pva.put(f"{gateway.prefix}WF2:IfRunning", {"value.index": 2}, timeout=5.0)
+    pva.put(f"{gateway.prefix}WF2:Name", "by PVA", timeout=30)
+    pva.put(f"{gateway.prefix}WF2:IfRunning", {"value.index": 2}, timeout=30)
     found = audit.wait("WF2:Name", count=2)
     keys = ("host", "user", "new", "old", "via", "result")
     assert [tuple(one[key] for key in keys) for one in found] == [
@@ -133,7 +133,7 @@ def test_a_command_is_put_on_record_when_it_begins_and_when_it_ends(ca: CaClient
 
 def rpc(pva: Context, prefix: str, **arguments: str) -> Any:
     uri = NTURI([(name, "s") for name in arguments])
-    return pva.rpc(f"{prefix}RPC", uri.wrap(f"{prefix}RPC", kws=arguments), timeout=10.0)
+    return pva.rpc(f"{prefix}RPC", uri.wrap(f"{prefix}RPC", kws=arguments), timeout=30)
 
 
 def test_commands_by_name_are_put_on_record_and_questions_are_not(
@@ -165,7 +165,7 @@ def test_what_is_refused_or_denied_is_on_record_too(
     (line,) = audit.wait("LostAfter", "Refused")
     assert (line["new"], line["via"]) == (-1.0, "ca") and "takes 0.1 to" in line["message"]
     with pytest.raises(RemoteError):
-        pva.put(f"{gateway.prefix}State", {"value.index": 1}, timeout=5.0)
+        pva.put(f"{gateway.prefix}State", {"value.index": 1}, timeout=30)
     assert "is read-only" in audit.wait("State", "Refused")[0]["message"]
     address = next(word for line in gateway.lines for word in line.split() if re.fullmatch(r"127\.0\.0\.1:\d+", word))
     mallory = RawClient(address, "mallory\tor \nso")
@@ -203,7 +203,7 @@ def test_a_text_of_several_lines_is_one_line_and_a_long_one_is_short(ca: CaClien
 
 def test_a_report_of_a_workflow_is_a_put_too(gateway: GatewayProcess, pva: Context, audit: Audit) -> None:
     with pytest.raises(RemoteError):
-        pva.put(f"{gateway.prefix}STR1:Report", {"session": "nobody's", "seq": 4}, timeout=5.0)
+        pva.put(f"{gateway.prefix}STR1:Report", {"session": "nobody's", "seq": 4}, timeout=30)
     (line,) = audit.wait("STR1:Report", "Refused")
     assert json.loads(line["new"]) == {"session": "nobody's", "seq": 4}
 

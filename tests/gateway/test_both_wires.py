@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from client_timeouts import ANSWER_TIMEOUT_S
 from gateway_process import CaClient, GatewayProcess
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,9 @@ def over_ca(ca: CaClient) -> dict[str, tuple[Any, int, float]]:
         epics.ca.get_with_metadata(chids[pv.name], ftype=_type(chids[pv.name], form), as_string=False, wait=False)
     found: dict[str, tuple[Any, int, float]] = {}
     for pv in SCALARS:
-        data = epics.ca.get_complete_with_metadata(chids[pv.name], ftype=_type(chids[pv.name], form), as_string=False)
+        data = epics.ca.get_complete_with_metadata(
+            chids[pv.name], ftype=_type(chids[pv.name], form), as_string=False, timeout=ANSWER_TIMEOUT_S
+        )
         assert data is not None, pv.name
         found[pv.name] = (_ca_value(pv, data["value"]), int(data["severity"]), float(data["timestamp"]))
     return found
@@ -60,7 +63,7 @@ def _ca_value(pv: PV, value: Any) -> Any:
 
 def over_pva(pva: Any, prefix: str) -> dict[str, tuple[Any, int, float]]:
     """The same by p4p."""
-    values = pva.get([prefix + pv.name for pv in SCALARS], timeout=10)
+    values = pva.get([prefix + pv.name for pv in SCALARS], timeout=30)
     found: dict[str, tuple[Any, int, float]] = {}
     for pv, value in zip(SCALARS, values, strict=True):
         raw = value.raw if hasattr(value, "raw") else value
@@ -76,9 +79,9 @@ def disagreements(ca: CaClient, pva: Any) -> list[str]:
 
     def same_revision() -> bool:
         # Values of many PVs come one after the other: the revision is asked for before and after all of them.
-        before = pva.get(f"{ca.prefix}Revision", timeout=10).value
+        before = pva.get(f"{ca.prefix}Revision", timeout=30).value
         first, second = over_pva(pva, ca.prefix), over_ca(ca)
-        if before != pva.get(f"{ca.prefix}Revision", timeout=10).value:
+        if before != pva.get(f"{ca.prefix}Revision", timeout=30).value:
             return False
         seen[:] = [
             f"{name}: CA {second[name]!r}, PVA {first[name]!r}"

@@ -46,7 +46,7 @@ def running_job(ca: CaClient) -> Iterator[None]:
 
 
 def raw_text(ca: CaClient, name: str) -> bytes:
-    return bytes(bytearray(int(value) for value in ca.pv(name).get(use_monitor=False, timeout=5.0, as_numpy=False)))
+    return bytes(bytearray(int(value) for value in ca.pv(name).get(use_monitor=False, timeout=30, as_numpy=False)))
 
 
 # --- caproto
@@ -84,7 +84,7 @@ def caproto_put(ca: CaClient, name: str, value: Any, **more: Any) -> str:
     """Status of a put with completion."""
     from caproto.sync.client import write
 
-    answer = write(f"{ca.prefix}{name}", value, notify=True, timeout=5, repeater=False, **more)
+    answer = write(f"{ca.prefix}{name}", value, notify=True, timeout=30, repeater=False, **more)
     assert answer is not None
     return str(answer.status.name)
 
@@ -226,7 +226,7 @@ def test_pyepics_functions(ca: CaClient) -> None:
     name = f"{ca.prefix}DAQ1:DestDirectory"
     seen: list[str] = []
     epics.camonitor(name, callback=lambda char_value, **_: seen.append(char_value))
-    assert epics.caput(name, "by caput", wait=True, timeout=5) == 1
+    assert epics.caput(name, "by caput", wait=True, timeout=30) == 1
     assert epics.caget(name, as_string=True, use_monitor=False) == "by caput"
     wait_until(lambda: seen and seen[-1] == "by caput", what="camonitor sees the text")
     epics.camonitor_clear(name)
@@ -248,7 +248,7 @@ def test_enum_takes_label_index_and_index_as_text(ca: CaClient, value: Any, kind
     import epics
 
     pv = ca.pv("WF4:IfRunning")
-    epics.ca.put(pv.chid, value, wait=True, timeout=5, ftype=getattr(epics.dbr, kind))
+    epics.ca.put(pv.chid, value, wait=True, timeout=30, ftype=getattr(epics.dbr, kind))
     assert pv.get(use_monitor=False) == index
 
 
@@ -258,7 +258,7 @@ def test_command_takes_label_index_and_index_as_text(ca: CaClient, value: str | 
 
     count = ca.get("CmdCount")
     kind = epics.dbr.STRING if isinstance(value, str) else epics.dbr.LONG
-    assert epics.ca.put(ca.pv("Refresh").chid, value, wait=True, timeout=10, ftype=kind) == 1
+    assert epics.ca.put(ca.pv("Refresh").chid, value, wait=True, timeout=30, ftype=kind) == 1
     assert (ca.get("CmdStatus"), ca.get("CmdCount"), ca.get("Refresh")) == ("OK", count + 1, "Idle")
 
 
@@ -281,7 +281,7 @@ def test_text_as_bytes(ca: CaClient, sent: bytes, kept: bytes) -> None:
     import epics
 
     for name in ("DAQ2:DestDirectory", "UPL2:SourcePath"):
-        epics.ca.put(ca.pv(name).chid, list(sent), wait=True, timeout=5)
+        epics.ca.put(ca.pv(name).chid, list(sent), wait=True, timeout=30)
         assert raw_text(ca, name).rstrip(b"\0") == kept
 
 
@@ -290,7 +290,7 @@ def test_text_as_string_type(ca: CaClient) -> None:
     import epics
 
     pv = ca.pv("UPL2:DestDirectory")
-    epics.ca.put(pv.chid, "as DBR_STRING", wait=True, timeout=5, ftype=epics.dbr.STRING, callback=None)
+    epics.ca.put(pv.chid, "as DBR_STRING", wait=True, timeout=30, ftype=epics.dbr.STRING, callback=None)
     assert ca.get("UPL2:DestDirectory") == "as DBR_STRING"
     assert epics.ca.get(pv.chid, ftype=epics.dbr.STRING, count=1) == ["as DBR_STRING"]
     for name, text in (("Control", "Enabled"), ("PollPeriod", "0.1"), ("Station", "DEMO")):
@@ -304,7 +304,7 @@ def test_monitor_with_full_count_shows_no_tail(ca: CaClient) -> None:
     seen: list[bytes] = []
     pv = epics.PV(name, count=1024, auto_monitor=True, callback=lambda value, **_: seen.append(bytes(bytearray(value))))
     try:
-        assert pv.wait_for_connection(timeout=8.0)
+        assert pv.wait_for_connection(timeout=30)
         for text in ("a long text, longer than the next one" * 20, "short", "", "x" * 1024, "y"):
             ca.put("WF4:FilePath", text)
             wait_until(
@@ -338,7 +338,7 @@ seen = {}
 pvs = [epics.PV(name, auto_monitor=True, callback=lambda pvname, char_value, **_: seen.update({pvname: char_value}))
        for name in sys.argv[1:]]
 for pv in pvs:
-    assert pv.wait_for_connection(timeout=10)
+    assert pv.wait_for_connection(timeout=30)
 print("ready", flush=True)
 for line in sys.stdin:
     print(len(seen[sys.argv[1]]), seen[sys.argv[1]][:20], flush=True)

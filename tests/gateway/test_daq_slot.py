@@ -38,7 +38,7 @@ def stopped(ca: CaClient) -> Iterator[None]:
     """No test leaves a DAQ behind."""
     yield
     for slot in ("DAQ1:", "DAQ2:"):
-        ca.wait_for(f"{slot}Stop", "Idle", timeout_s=20)
+        ca.wait_for(f"{slot}Stop", "Idle", timeout_s=60)
         if ca.get(f"{slot}Status") == "Running":
             ca.command(f"{slot}Stop")
 
@@ -159,13 +159,13 @@ def test_kill_of_the_local_dm_loses_no_file(
     ca.put("DAQ1:Wait", 1, wait=False)
     with watched(f"{ca.prefix}DAQ1:FilesDone") as done:
         write_files(data, outside, range(FILES // 2))
-        ca.wait_for("DAQ1:FilesDone", lambda count: count > 100, timeout_s=20)
+        ca.wait_for("DAQ1:FilesDone", lambda count: count > 100, timeout_s=60)
         gateway.localdm().kill()
         write_files(data, outside, range(FILES // 2, FILES))
         wait_until(lambda: values(done, 3, 3), what="values are INVALID while DM is away")
         assert ca.get("DAQ1:FilesDone") >= 100, "the last good value is kept"
         assert ca.get("DAQ1:Wait") == "Busy"
-        ca.wait_for("DAQ1:Wait", "Idle", timeout_s=40)
+        ca.wait_for("DAQ1:Wait", "Idle", timeout_s=60)
         assert ca.outcome("DAQ1:Wait") == ("OK", f"Wait: {FILES} files stored, none waiting, no errors")
         wait_until(lambda: done[-1].value == FILES and done[-1].severity == 0, what="the monitor sees the last file")
         assert values(done) == sorted(values(done))
@@ -422,7 +422,7 @@ def test_workflow_of_each_file(ca: CaClient, dm: GatewayDm, data: Path, dest: st
             (data / f"{index}.dat").write_bytes(b"x")
         assert ca.command("DAQ1:Wait")[0] == "OK"
         ca.wait_for("JOB:Active", lambda count: count >= 1)
-        ca.put("JOB:Wait", 1, timeout_s=20)
+        ca.put("JOB:Wait", 1, timeout_s=60)
         ca.wait_for("JOB:Idle", "Yes")
         assert max(values(active)) >= 1
     jobs = [job for job in dm.jobs() if job["workflow"]["name"] == "each-file"]

@@ -52,7 +52,7 @@ def utf8(text: str) -> list[int]:
 
 def text_of(ca: CaClient, name: str) -> str:
     """A text read as UTF-8; pyepics' own as_string reads Latin-1 and strips blanks."""
-    data = bytes(bytearray(int(value) for value in ca.pv(name).get(use_monitor=False, timeout=5.0, as_numpy=False)))
+    data = bytes(bytearray(int(value) for value in ca.pv(name).get(use_monitor=False, timeout=30, as_numpy=False)))
     return data.split(b"\0", 1)[0].decode()
 
 
@@ -168,7 +168,9 @@ def test_too_long_a_name_is_refused(ca: CaClient) -> None:
 
     # libca and pyepics cut by themselves what is longer than the channel; other clients do not.
     for long in (b"x" * 257, "é".encode() * 129):
-        answer = write(f"{ca.prefix}EXP:Name", long, notify=True, data_type=ChannelType.CHAR, timeout=5, repeater=False)
+        answer = write(
+            f"{ca.prefix}EXP:Name", long, notify=True, data_type=ChannelType.CHAR, timeout=30, repeater=False
+        )
         assert answer is not None and answer.status == CAStatus.ECA_PUTFAIL.value
         assert "EXP:Name holds at most 256 bytes" in ca.get("Message")
     assert ca.get("EXP:Name") == "demo"

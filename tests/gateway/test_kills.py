@@ -30,18 +30,18 @@ def test_an_abort_that_is_carried_out_again_leaves_a_later_start_alone(tmp_path:
             client.put("WF1:Name", LONG_WORKFLOW)
             client.put("WF1:FilePath", "/first")
             client.put("WF1:Start", 1)
-            wait_until(lambda: client.get("WF1:Status") == "Running", 10.0, what="the job runs")
+            wait_until(lambda: client.get("WF1:Status") == "Running", what="the job runs")
             first = client.get("WF1:JobID")
             with killed.dm.hanging():
                 client.put("WF1:Abort", 1)
-                wait_until(lambda: client.get("WF1:Abort") == "Busy", 10.0, what="the abort is accepted")
+                wait_until(lambda: client.get("WF1:Abort") == "Busy", what="the abort is accepted")
                 gateway.kill()
                 gateway.start()
                 with Client(gateway.prefix) as later:
                     later.put("WF1:FilePath", "/later")
                     later.put("WF1:IfRunning", 1)  # Wait
                     later.put("WF1:Start", 1)
-                    wait_until(lambda: later.get("WF1:Start") == "Busy", 10.0, what="the start is accepted")
+                    wait_until(lambda: later.get("WF1:Start") == "Busy", what="the start is accepted")
         with Client(gateway.prefix) as client:
             for command in ("Start", "Abort"):
                 wait_until(lambda: client.get(f"WF1:{command}") == "Idle", 30.0, what=f"{command} has ended")  # noqa: B023

@@ -130,7 +130,7 @@ def readbacks(ca: CaClient, group: str) -> dict[str, str]:
     # All asked for at once: one after the other would take most of the time of these tests.
     for channel in channels.values():
         libca.get(channel, wait=False)
-    return {name: repr(libca.get_complete(channel, timeout=5.0)) for name, channel in channels.items()}
+    return {name: repr(libca.get_complete(channel, timeout=30)) for name, channel in channels.items()}
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def undisturbed(ca: CaClient) -> Iterator[None]:
         connection_callback=lambda conn, **_: events.append(conn),
         callback=lambda value, **_: beats.append(value),
     )
-    assert heartbeat.wait_for_connection(timeout=5.0)
+    assert heartbeat.wait_for_connection(timeout=30)
     yield
     assert ca.get("Control") == "Enabled"
     assert events == [True]
@@ -240,11 +240,11 @@ def test_text_to_a_command_is_refused_and_its_label_is_taken(ca: CaClient) -> No
     from epics import ca as libca
     from epics import dbr
 
-    libca.put(ca.pv("WF1:Abort").chid, "please", wait=True, timeout=5, ftype=dbr.STRING)
+    libca.put(ca.pv("WF1:Abort").chid, "please", wait=True, timeout=30, ftype=dbr.STRING)
     state, message = ca.outcome("WF1:Abort")
     assert state == "Refused" and "please" in message and "1 Busy" in message
     for label in ("Busy", "1"):
-        libca.put(ca.pv("Refresh").chid, label, wait=True, timeout=10, ftype=dbr.STRING)
+        libca.put(ca.pv("Refresh").chid, label, wait=True, timeout=30, ftype=dbr.STRING)
         assert ca.outcome("Refresh")[0] == "OK"
 
 
@@ -287,7 +287,7 @@ def test_what_the_gateway_publishes_cannot_be_written(ca: CaClient) -> None:
         assert not pv.write_access, name
         before = ca.get(name)
         with pytest.raises(epics.ca.CASeverityException):
-            epics.ca.put(pv.chid, "1" if {"char", "string"} & set(pv.type.split("_")) else 1, wait=True, timeout=5)
+            epics.ca.put(pv.chid, "1" if {"char", "string"} & set(pv.type.split("_")) else 1, wait=True, timeout=30)
         if name in ("Station", "EXP:ID", "WF1:Status", "WF1:JobID", "DAQ1:FilesTotal"):
             assert ca.get(name) == before
 

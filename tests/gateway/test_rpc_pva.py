@@ -28,7 +28,7 @@ class Rpc:
     def __call__(self, method: str, /, **arguments: Any) -> Any:
         named = {"method": method, **arguments}
         uri = NTURI([(name, _CODES[type(value)]) for name, value in named.items()])
-        return self._context.rpc(self._name, uri.wrap(self._name, kws=named), timeout=20.0)
+        return self._context.rpc(self._name, uri.wrap(self._name, kws=named), timeout=60)
 
     def rows(self, method: str, /, **arguments: Any) -> list[dict[str, Any]]:
         table = self(method, **arguments)

@@ -37,7 +37,7 @@ def dmioc(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -95,7 +95,7 @@ def test_banner_and_ctrl_c(repeater: None, tmp_path: Path) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EPICS_")} | variables
         # Else the tool starts a repeater that outlives it.
         environment["EPICS_CA_REPEATER_PORT"] = os.environ["EPICS_CA_REPEATER_PORT"]
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=True)
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
         assert "Connected" in answer.stdout
         watch = [sys.executable, "-m", "dmioc", "watch", gateway.prefix, "--once"]
         answer = subprocess.run(watch, env=environment, capture_output=True, text=True, timeout=60, check=True)
@@ -114,7 +114,7 @@ def test_ctrl_c_while_it_starts(repeater: None, tmp_path: Path) -> None:
         assert "Traceback" not in gateway.log()
         assert not any("dmioc serves" in line for line in gateway.lines)
         for child in children:
-            child.wait(timeout=10)
+            child.wait(timeout=30)
     finally:
         gateway.end()
 

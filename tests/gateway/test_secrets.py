@@ -69,7 +69,7 @@ def gateway(repeater: None, station: Station, tmp_path_factory: pytest.TempPathF
 def ca(gateway: GatewayProcess) -> Iterator[CaClient]:
     client = CaClient(gateway.prefix)
     client.puts("", PollPeriod=0.1, IdlePollPeriod=0.1)
-    client.wait_for("State", "Connected", timeout_s=20.0)
+    client.wait_for("State", "Connected", timeout_s=60)
     yield client
     client.close()
 
@@ -98,7 +98,7 @@ def everything_shown(ca: CaClient) -> bytes:
     ca.connect(names)
     shown = [f"{name} {ca.get(name)}" for name in names]
     with Context("pva", nt=False) as pva:
-        values: list[Any] = pva.get([ca.prefix + pv.name for pv in CATALOGUE], timeout=10.0)
+        values: list[Any] = pva.get([ca.prefix + pv.name for pv in CATALOGUE], timeout=30)
         shown += [str(value.todict()) for value in values]
     return "\n".join(shown).encode()
 
@@ -129,7 +129,7 @@ def provoke(ca: CaClient) -> None:
 def test_a_login_file_that_others_can_read_is_told(ca: CaClient, gateway: GatewayProcess, station: Station) -> None:
     words = f"login file '{station.login}' can be read by other users: chmod 600 it"
     with Context("pva", nt=False) as pva:
-        texts = list(pva.get(f"{ca.prefix}Messages", timeout=5.0)["value.message"])
+        texts = list(pva.get(f"{ca.prefix}Messages", timeout=30)["value.message"])
     assert words in texts and gateway.log().count(words) >= 1
 
 
@@ -153,7 +153,7 @@ def test_no_secret_is_shown_or_kept_whatever_dm_answers(
     assert any("***" in mark for mark in marks), "the answers were quoted, without the secrets"
     station.login.write_text(f"{USER}|{WRONG}\n")
     proxy.fault = None
-    ca.wait_for("DS:Error", lambda text: "Incorrect username or password" in text, timeout_s=20.0)
+    ca.wait_for("DS:Error", lambda text: "Incorrect username or password" in text, timeout_s=60)
     everywhere = everything_shown(ca) + everything_kept(gateway)
     assert found_in(everywhere, {*secrets, *proxy.cookies, WRONG}) == []
     assert b"DmException" in everywhere and b"Incorrect username" in everywhere, "what was looked at holds DM's words"

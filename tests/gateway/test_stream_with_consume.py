@@ -67,7 +67,7 @@ def post(process: subprocess.Popen[str], first: int, last: int) -> None:
 def test_the_seeded_workflow_counts_the_frames_of_a_stream(ca: CaClient, source: subprocess.Popen[str]) -> None:
     ca.puts("WF1:", Name="stream-consume-01", FilePath="/dev/null", Args="", RequestID="")
     ca.puts("STR1:", WFSlot=1, Source=line(source), Args="", ReadyTimeout=30)
-    assert ca.command("STR1:Offer", timeout_s=40)[0] == "OK", ca.outcome("STR1:Offer")
+    assert ca.command("STR1:Offer", timeout_s=60)[0] == "OK", ca.outcome("STR1:Offer")
     assert ca.get("STR1:State") == "Ready"
     assert ca.get("STR1:JobID") == ca.get("WF1:JobID")
     assert ca.command("STR1:Begin")[0] == "OK"
@@ -87,11 +87,11 @@ def test_2000_frames_of_1_mb_at_200_a_second(ca: CaClient, source: subprocess.Po
     """The streaming outline of DM's guide with a detector of 200 MB/s: every frame sent was received or is known to be missed."""
     ca.puts("WF1:", Name="stream-consume-01", FilePath="/dev/null", Args="", RequestID="")
     ca.puts("STR1:", WFSlot=1, Source=line(source), Args="", ReadyTimeout=30)
-    assert ca.command("STR1:Offer", timeout_s=40)[0] == "OK", ca.outcome("STR1:Offer")
+    assert ca.command("STR1:Offer", timeout_s=60)[0] == "OK", ca.outcome("STR1:Offer")
     assert ca.command("STR1:Begin")[0] == "OK"
     post(source, 1, 2000)
     ca.wait_for("STR1:Received", lambda count: count + ca.get("STR1:Missed") == 2000, timeout_s=90)
-    assert ca.command("STR1:End", timeout_s=40)[0] == "OK"
+    assert ca.command("STR1:End", timeout_s=60)[0] == "OK"
     assert ca.get("STR1:State") == "Done"
     assert ca.get("STR1:Received") + ca.get("STR1:Missed") == 2000
     assert ca.get("STR1:Received") > 1000 and ca.get("STR1:Errors") == 0
@@ -104,7 +104,7 @@ def test_2000_frames_of_1_mb_at_200_a_second(ca: CaClient, source: subprocess.Po
 def test_abort_ends_the_job(ca: CaClient, source: subprocess.Popen[str]) -> None:
     ca.puts("WF2:", Name="stream-consume-01", FilePath="/dev/null", Args="", RequestID="")
     ca.puts("STR1:", WFSlot=2, Source=line(source), Args="", ReadyTimeout=30)
-    assert ca.command("STR1:Offer", timeout_s=40)[0] == "OK"
+    assert ca.command("STR1:Offer", timeout_s=60)[0] == "OK"
     assert ca.command("STR1:Abort")[0] == "OK"
     assert ca.get("STR1:State") == "Aborted"
     ca.wait_for("WF2:Status", lambda word: word in {"Aborted", "Failed"})
@@ -131,8 +131,8 @@ def test_a_workflow_goes_on_over_a_restart_of_the_gateway(gateway: GatewayProces
         stream.progress(received=7, processed=7)
         gateway.start()
         ca.close(clear_channels=True)
-        ca.wait_for("STR2:State", "Streaming", timeout_s=20.0)
-        ca.wait_for("STR2:Received", 7, timeout_s=40.0)
+        ca.wait_for("STR2:State", "Streaming", timeout_s=60)
+        ca.wait_for("STR2:Received", 7, timeout_s=60)
         ca.put("STR2:End", 1, wait=False)
         stream.wait_end(20.0)
         stream.done({"frames": 7})

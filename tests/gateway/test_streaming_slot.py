@@ -42,7 +42,7 @@ class Workflow:
         return self.commands[-1]
 
     def put(self, **fields: Any) -> None:
-        self._context.put(self.report_pv, fields, timeout=5.0, get=False)
+        self._context.put(self.report_pv, fields, timeout=30, get=False)
 
     def report(self, state: str = "", **fields: Any) -> None:
         command = self.commands[-1]
@@ -51,7 +51,7 @@ class Workflow:
         self.put(**named, **({"state": state} if state else {}), **fields)
 
     def shown(self) -> Any:
-        return self._context.get(self.report_pv, timeout=5.0)
+        return self._context.get(self.report_pv, timeout=30)
 
     def close(self) -> None:
         self._subscription.close()
@@ -188,14 +188,14 @@ def test_report_is_seen_over_channel_access_at_once(ca: CaClient, workflow: Work
 
 
 def test_silent_workflow_is_lost_and_told(ca: CaClient, workflow: Workflow) -> None:
-    ca.puts("STR1:", HeartbeatTimeout=0.8)
+    ca.puts("STR1:", HeartbeatTimeout=2.0)
     offered(ca, workflow)
     workflow.report("Ready")
-    for _ in range(8):
+    for _ in range(15):
         workflow.report()
         time.sleep(0.2)  # the pace of a workflow, not a wait for anything
     assert ca.get("STR1:State") == "Ready"
-    ca.wait_for("STR1:State", "Lost", timeout_s=5.0)
+    ca.wait_for("STR1:State", "Lost", timeout_s=6.0)
     assert "HeartbeatTimeout" in ca.get("STR1:Error")
     assert ca.severity("STR1:State") == 2
     assert "HeartbeatTimeout" in json.loads(workflow.wait_command("abort")["args"])["reason"]
@@ -222,7 +222,7 @@ def test_session_goes_on_after_kill_9(ca: CaClient, gateway: GatewayProcess, wor
     workflow.report("Streaming", received=5)
     session, epoch = ca.get("STR1:Session"), ca.get("STR1:Epoch")
     killed_and_started(gateway, ca)
-    ca.wait_for("STR1:Session", session, timeout_s=15.0)
+    ca.wait_for("STR1:Session", session, timeout_s=60)
     assert (ca.get("STR1:State"), ca.get("STR1:Epoch")) == ("Streaming", epoch)
 
     def taken() -> bool:
@@ -246,7 +246,7 @@ def test_session_put_in_draining_just_before_kill_9(ca: CaClient, gateway: Gatew
     ca.put("STR1:End", 1, wait=False)
     workflow.wait_command("end")
     killed_and_started(gateway, ca)
-    assert ca.wait_for("STR1:State", lambda state: state != "Idle", timeout_s=15.0) == "Draining"
+    assert ca.wait_for("STR1:State", lambda state: state != "Idle", timeout_s=60) == "Draining"
     assert ca.get("STR1:CmdStatus") == "Interrupted"
 
 

@@ -55,13 +55,13 @@ class Client:
 
     def get(self, name: str) -> Any:
         """The value; of an enum its label."""
-        value = self.context.get(self.prefix + name, timeout=10)["value"]
+        value = self.context.get(self.prefix + name, timeout=30)["value"]
         return value["choices"][value["index"]] if hasattr(value, "keys") and "choices" in value.keys() else value
 
     def put(self, **values: Any) -> None:
         """Puts to PVs, ``__`` for the colons."""
         for name, value in values.items():
-            self.context.put(self.prefix + name.replace("__", ":"), {"value": value}, timeout=10)
+            self.context.put(self.prefix + name.replace("__", ":"), {"value": value}, timeout=30)
 
     def command(self, name: str) -> None:
         """Run a command to its end; raises what the gateway answers if it is refused."""
@@ -70,7 +70,7 @@ class Client:
 
     def ids(self, table: str) -> list[str]:
         """What a list has in its column ``id``."""
-        return list(self.context.get(self.prefix + table, timeout=10)["value.id"])
+        return list(self.context.get(self.prefix + table, timeout=30)["value.id"])
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | server_environment(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -192,12 +192,12 @@ def test_one_request_starts_one_job(pair: Pair, clients: tuple[Client, Client]) 
     assert [job["id"] for job in jobs].count(one.get("WF2:JobID")) == 1
 
 
-LIBCA = "import sys, epics; print(*[epics.caget(name, timeout=8) for name in sys.argv[1:]])"
+LIBCA = "import sys, epics; print(*[epics.caget(name, timeout=30) for name in sys.argv[1:]])"
 P4P = """
 import sys
 from p4p.client.thread import Context
 with Context("pva") as context:
-    print(*(int(value) for value in context.get(sys.argv[1:], timeout=8)))
+    print(*(int(value) for value in context.get(sys.argv[1:], timeout=30)))
 """
 
 

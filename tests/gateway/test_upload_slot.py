@@ -35,7 +35,7 @@ def stopped(ca: CaClient) -> Iterator[None]:
     for slot in ("UPL1:", "UPL2:"):
         if ca.get(f"{slot}Status") == "Running":
             ca.command(f"{slot}Stop")
-        ca.wait_for(f"{slot}Run", "Idle", timeout_s=20)
+        ca.wait_for(f"{slot}Run", "Idle", timeout_s=60)
 
 
 def prepare(ca: CaClient, path: Path | str, dest: str, slot: str = "UPL1:", **more: object) -> None:
@@ -143,12 +143,12 @@ def test_progress_is_seen_and_stop_aborts(ca: CaClient, data: Path, dest: str) -
     with watched(f"{ca.prefix}UPL1:FilesDone") as done, watched(f"{ca.prefix}UPL1:Status") as status:
         ca.put("UPL1:Run", 1, wait=False)
         ca.wait_for("UPL:Active", 1)
-        ca.wait_for("UPL1:FilesDone", lambda count: count >= 2, timeout_s=20)
+        ca.wait_for("UPL1:FilesDone", lambda count: count >= 2, timeout_s=60)
         assert ca.get("UPL1:Run") == "Busy"
         assert ca.get("UPL1:Status") == "Running"
         assert 0.0 < ca.get("UPL1:Percent") < 100.0
         assert ca.get("UPL1:Bytes") >= 60_000_000
-        ca.put("UPL1:Stop", 1, timeout_s=20)
+        ca.put("UPL1:Stop", 1, timeout_s=60)
         ca.wait_for("UPL1:Run", "Idle")
         wait_until(lambda: status[-1].value == 6, what="the monitor sees Aborted")
         assert status[-1].severity == 1

@@ -69,8 +69,8 @@ def quiet(ca: CaClient, dm: Dm) -> Iterator[None]:
     ca.wait_for("State", "Connected")
     yield
     for command in ("DAQ1:Wait", "UPL1:Wait", "UPL1:Run", "WF1:Wait", "WF1:Run", "JOB:Wait"):
-        ca.wait_for(command, "Idle", timeout_s=20)
-    ca.wait_for("State", "Connected", timeout_s=20)
+        ca.wait_for(command, "Idle", timeout_s=60)
+    ca.wait_for("State", "Connected", timeout_s=60)
     for slot, stop in (("DAQ1:", "Stop"), ("UPL1:", "Stop"), ("WF1:", "Abort")):
         if ca.get(f"{slot}Status") in ("Pending", "Running", "Aborting", "Unknown"):
             ca.command(f"{slot}{stop}")

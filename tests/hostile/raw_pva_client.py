@@ -23,7 +23,7 @@ class RawPvaClient:
 
     def __init__(self, address: str, user: bytes | None = None) -> None:
         host, port = address.split(":")
-        self.sock = socket.create_connection((host, int(port)), timeout=5)
+        self.sock = socket.create_connection((host, int(port)), timeout=30)
         self._buffer = b""
         self._next = 0
         self.receive(VALIDATION)

@@ -76,7 +76,7 @@ def sockets(address: str, count: int) -> Iterator[list[socket.socket]]:
     made: list[socket.socket] = []
     try:
         for _ in range(count):
-            made.append(socket.create_connection((host, int(port)), timeout=5))
+            made.append(socket.create_connection((host, int(port)), timeout=30))
         yield made
     finally:
         for one in made:
@@ -150,7 +150,7 @@ import sys
 if sys.argv[1] == "ca":
     import epics
     pvs = [epics.PV(name, auto_monitor=True) for name in sys.argv[2:]]
-    assert all(pv.wait_for_connection(timeout=20) for pv in pvs)
+    assert all(pv.wait_for_connection(timeout=60) for pv in pvs)
 else:
     from pva_client import PvaContext
     context, seen = PvaContext(), set()
@@ -212,14 +212,14 @@ prefix = sys.argv[2]
 if sys.argv[1] == "ca":
     import epics
     pv = epics.PV(prefix + "WF2:Wait")
-    assert pv.wait_for_connection(timeout=20)
+    assert pv.wait_for_connection(timeout=60)
     pv.put(1, wait=False, use_complete=True)
     epics.ca.poll(evt=0.2)
 else:
     from p4p.client.thread import Context
     from p4p.nt import NTURI
     context = Context("pva", nt=False)
-    context.get(prefix + "State")
+    context.get(prefix + "State", timeout=30)
     threading.Thread(target=lambda: context.put(prefix + "WF2:Wait", {"value.index": 1}, request="record[block=true]",
                                                 timeout=60, get=False), daemon=True).start()
     uri = NTURI([("method", "s"), ("status", "s")])

@@ -153,14 +153,14 @@ def test_odd_types_by_libca(ca: CaClient, attacker: Attacker, watch: Watch) -> N
             with contextlib.suppress(
                 ValueError, TypeError, epics.ca.ChannelAccessException, epics.ca.CASeverityException
             ):
-                epics.ca.put(chid, value, wait=True, timeout=5, ftype=getattr(epics.dbr, kind))
+                epics.ca.put(chid, value, wait=True, timeout=30, ftype=getattr(epics.dbr, kind))
     watch.check(attacker.read)
 
 
 def test_odd_types_by_caproto(ca: CaClient, attacker: Attacker, watch: Watch) -> None:
     """Its synchronous client, which sends whatever type and count it is told; a fresh circuit for each."""
     code = CAPROTO.format(prefix=ca.prefix)
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0 and ended.stdout.strip() == "14 errors", ended.stderr
     watch.check(attacker.read)
 
@@ -171,7 +171,7 @@ from caproto.sync.client import write
 errors = 0
 for name in ("PollPeriod", "WF2:IfRunning", "DAQ2:Expect", "WF3:RequestID", "WF3:Run", "Heartbeat", "State"):
     for data, data_type in (([1.0, 2.0, 3.0], caproto.ChannelType.DOUBLE), ([b"a", b"b"], caproto.ChannelType.STRING)):
-        answer = write("{prefix}" + name, data, data_type=data_type, notify=True, repeater=False, timeout=5)
+        answer = write("{prefix}" + name, data, data_type=data_type, notify=True, repeater=False, timeout=30)
         errors += not answer.status.success
 print(errors, "errors")
 """

@@ -39,7 +39,7 @@ class Putter:
     def read(self, pvs: Iterable[PV]) -> dict[str, Any]:
         """Values now."""
         wanted = list(pvs)
-        values = self.context.get([self.prefix + pv.name for pv in wanted], timeout=10)
+        values = self.context.get([self.prefix + pv.name for pv in wanted], timeout=30)
         return {pv.name: pva_content(pv, value) for pv, value in zip(wanted, values, strict=True)}
 
     def put(self, puts: list[tuple[PV, Any]]) -> list[str]:
@@ -48,7 +48,7 @@ class Putter:
         names = [self.prefix + pv.name for pv, _ in puts]
         sent: dict[str, Any] = {}
         values = [_builder(pv, value, sent) for pv, value in puts]
-        answers = self.context.put(names, values, timeout=10, throw=False)
+        answers = self.context.put(names, values, timeout=30, throw=False)
         after = self.read(pv for pv, _ in puts if pv in SETPOINTS)
         faults: list[str] = []
         for (pv, value), answer in zip(puts, answers, strict=True):
@@ -126,7 +126,7 @@ def test_drawn_values_to_every_pv(pva: Putter, watch: Watch, drawn: list[Any], t
 def test_a_text_of_16_mb(pva: Putter, watch: Watch, ca: CaClient) -> None:
     for name in ("MD:JSON", "WF1:RequestID", "Message"):
         with pytest.raises(RemoteError, match=r"holds at most|read-only"):
-            pva.context.put(ca.prefix + name, "x" * 2**24, timeout=20)
+            pva.context.put(ca.prefix + name, "x" * 2**24, timeout=60)
     watch.check(pva.read)
 
 
@@ -156,7 +156,7 @@ print(ended, "ended")
 def test_other_structures_by_pvapy(pva: Putter, watch: Watch) -> None:
     """In a process of its own: it brings its own libraries."""
     command = [sys.executable, "-c", PVAPY, pva.prefix]
-    ended = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=40, check=False)
+    ended = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout.splitlines()[-1:] == ["40 ended"], ended.stderr
     watch.check(pva.read)
 
@@ -245,7 +245,7 @@ def test_queries_of_any_kind(pva: Putter, watch: Watch, ca: CaClient) -> None:
 def _asked(pva: Putter, query: Value) -> None:
     """An answer or an error that is told; raises `TimeoutError` when nothing comes."""
     try:
-        pva.context.rpc(f"{pva.prefix}RPC", query, timeout=10)
+        pva.context.rpc(f"{pva.prefix}RPC", query, timeout=30)
     except RemoteError as error:
         assert str(error).strip() and "internal error" not in str(error), (query, str(error))
         assert len(str(error)) < 2000

@@ -67,7 +67,7 @@ def st_cmd(boot: Path, *arguments: str | Path, **variables: str | Path) -> subpr
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=60,
         check=False,
     )
 

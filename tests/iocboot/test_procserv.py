@@ -115,10 +115,10 @@ def test_logrotate_puts_its_log_aside_and_it_goes_on_in_a_new_one(ioc: ProcServ,
     state = ("--state", str(tmp_path / "state"), str(config))
 
     assert LOGROTATE is not None
-    tried = subprocess.run([LOGROTATE, "--debug", *state], capture_output=True, text=True, timeout=20, check=True)
+    tried = subprocess.run([LOGROTATE, "--debug", *state], capture_output=True, text=True, timeout=60, check=True)
     assert "error" not in tried.stderr and str(ioc.log_path) in tried.stderr, tried.stderr
     assert ioc.pid() == ioc.process.pid
-    subprocess.run([LOGROTATE, "--force", *state], capture_output=True, text=True, timeout=20, check=True)
+    subprocess.run([LOGROTATE, "--force", *state], capture_output=True, text=True, timeout=60, check=True)
     aside = ioc.log_path.with_name(f"{ioc.log_path.name}.1")
     assert SERVES in aside.read_text()
     gateway_of(ioc).send_signal(signal.SIGUSR1)

@@ -144,7 +144,7 @@ def test_whole_url_as_request_target(localdm: LocalDmProcess) -> None:
 
 def test_connection_is_kept_between_requests(localdm: LocalDmProcess) -> None:
     session = localdm.session("DS")
-    connection = http.client.HTTPConnection(urlsplit(localdm.urls["DS"]).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(localdm.urls["DS"]).netloc, timeout=30)
     ports: set[int] = set()
     for _ in range(3):
         connection.request("GET", "/dm/users", headers={"Cookie": session.cookie})
@@ -158,7 +158,7 @@ def test_nonsense_on_the_port_leaves_the_service_alive(localdm: LocalDmProcess) 
     host, port = urlsplit(localdm.urls["DS"]).netloc.split(":")
     cut = b"POST /dm/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nusername="
     for junk in (cut, b"\x16\x03\x01\x02\x00\x01\x00", b"GET", b"\r\n\r\n\x00", b"POST /dm/login HTTP/1.1\r\n\r\n"):
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(junk)
     assert localdm.session("DS").call("GET", "serviceStatus")["status"] == "running"
     assert "Traceback" not in Path(localdm.directory / "stderr.log").read_text()

@@ -128,7 +128,7 @@ def test_file_that_is_written_in_place_of_a_stored_one_is_stored_again(tmp_path:
         daq_id = await station.daq(processExistingFiles=True)
         for content in (b"first", b"second", b"third"):
             write(station.source / "scan.h5", content, age_s=0)
-            await until(lambda: md5s(station.data) == md5s(station.source), timeout_s=5)
+            await until(lambda: md5s(station.data) == md5s(station.source))
         record = await station.processed(daq_id, 1)
         assert record["countFiles"] == 1
         assert record["processedBytes"] == len(b"third")

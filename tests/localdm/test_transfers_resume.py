@@ -33,7 +33,7 @@ def run_until_killed(directory: Path, kind: str, stored: int, *info: str) -> Non
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert children or not stored
-    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), timeout_s=5)
+    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
 def stored_inodes(data: Path) -> dict[str, int]:

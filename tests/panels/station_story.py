@@ -25,6 +25,6 @@ def tell(ca: CaClient, data: Path) -> None:
     for command in commands:
         ca.put(command, 1, wait=False)
     for command in commands:
-        ca.wait_for(f"{command.partition(':')[0]}:CmdCount", lambda count: count > 0, timeout_s=20)
+        ca.wait_for(f"{command.partition(':')[0]}:CmdCount", lambda count: count > 0, timeout_s=60)
     ca.wait_for("UPL1:Status", "Done")
     ca.wait_for("DAQ1:FilesDone", 8)

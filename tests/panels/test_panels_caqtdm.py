@@ -40,7 +40,7 @@ def test_long_texts_keep_their_size() -> None:
 
 def test_qt_places_the_widgets_where_they_are_written() -> None:
     command = [sys.executable, str(HERE / "caqtdm_loading.py"), *map(str, FILES)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert answer.returncode == 0, answer.stderr
     placed = json.loads(answer.stdout)
     for path in FILES:

@@ -45,7 +45,7 @@ def station(gateway: GatewayProcess, ca: CaClient) -> Iterator[Any]:
     from dmioc.devices import DMStation
 
     device = DMStation(gateway.prefix, name="dm")
-    device.wait_for_connection(timeout=10.0)
+    device.wait_for_connection(timeout=30)
     yield device
     device.destroy()
 
@@ -56,7 +56,7 @@ def start_again(gateway: GatewayProcess, ca: CaClient, station: Any) -> Callable
 
     def start() -> None:
         gateway.start()
-        wait_until(lambda: station.connected, 40.0, 0.1, what="the station is connected")
+        wait_until(lambda: station.connected, 100.0, 0.1, what="the station is connected")
         ca.close()
         ca.wait_for("State", "Connected")
 

@@ -102,7 +102,7 @@ class QueueServer:
         """Its status."""
         return self.ask("status")
 
-    def wait_for(self, key: str, value: Any, timeout_s: float = 40.0) -> None:
+    def wait_for(self, key: str, value: Any, timeout_s: float = 90.0) -> None:
         """Wait until its status says so."""
         wait_until(lambda: self.status()[key] == value, timeout_s, 0.1, what=f"{key} is {value}")
 

@@ -33,7 +33,7 @@ class Engine:
         self._result: Any = None
         self._error: BaseException | None = None
 
-    def run(self, plan: Generator[Any, Any, Any], timeout_s: float = 40.0) -> Any:
+    def run(self, plan: Generator[Any, Any, Any], timeout_s: float = 90.0) -> Any:
         """Run a plan to its end; answers what it answers and raises what it raises."""
         self.start(plan)
         return self.end(timeout_s)
@@ -56,7 +56,7 @@ class Engine:
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
-    def end(self, timeout_s: float = 40.0) -> Any:
+    def end(self, timeout_s: float = 90.0) -> Any:
         """The end of what was begun."""
         assert self._thread is not None
         self._thread.join(timeout_s)
@@ -82,7 +82,7 @@ class Engine:
         """Go on after a pause."""
         self._in_thread(self.re.resume)
 
-    def leave(self, how: str, timeout_s: float = 40.0) -> None:
+    def leave(self, how: str, timeout_s: float = 90.0) -> None:
         """``abort``, ``stop`` or ``halt`` a plan that runs or is paused, and wait until it has gone."""
         from bluesky.utils import RunEngineInterrupted
 

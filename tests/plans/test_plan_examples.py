@@ -36,7 +36,7 @@ def run(gateway: GatewayProcess, folder: Path, name: str, *arguments: str) -> st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=60,
         check=False,
     )
     assert finished.returncode == 0 and "Traceback" not in finished.stderr, finished.stderr

@@ -46,7 +46,7 @@ def job_id(engine: Engine, ca: CaClient, gated: str, tmp_path: Path, caplog: pyt
 def test_restarted_gateway_is_taken_up_again(
     engine: Engine, ca: CaClient, rest: GatewayProcess, start_again: Callable[[], None], job_id: str, tmp_path: Path
 ) -> None:
-    ca.put("LostAfter", 40.0)
+    ca.put("LostAfter", 120.0)
     rest.kill()
     (tmp_path / "gate").touch()  # the job ends while nobody looks
     start_again()
@@ -76,7 +76,7 @@ def watched_folder(engine: Engine, ca: CaClient, tmp_path: Path) -> Iterator[Pat
 def test_restarted_gateway_while_files_are_waited_for(
     engine: Engine, ca: CaClient, rest: GatewayProcess, start_again: Callable[[], None], watched_folder: Path
 ) -> None:
-    ca.put("LostAfter", 40.0)
+    ca.put("LostAfter", 120.0)
     engine.start(wait_daq(file="late.dat"))  # only the gateway can tell: its command Wait runs
     ca.wait_for("DAQ1:Wait", "Busy")
     rest.kill()

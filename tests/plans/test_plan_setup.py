@@ -58,7 +58,7 @@ def test_dm_is_away(
 ) -> None:
     """DM down at setup must not stop the run (``field-notes.md §2.1``)."""
     with dm.hanging():
-        ca.wait_for("DS:State", "Disconnected", timeout_s=20.0)
+        ca.wait_for("DS:State", "Disconnected", timeout_s=60)
         outcome = engine.run(setup_user("demo", str(tmp_path), upload_file=str(file)))
         assert engine.took_s < 15.0
         assert (outcome.state, outcome.daq, outcome.upload) == ("Unverified", None, None)
@@ -70,7 +70,7 @@ def test_dm_is_away(
         assert f"DM does not answer: no DAQ was started for {tmp_path}" in caplog.text
         with pytest.raises(CommandFailedError, match="DM does not answer: the experiment demo is not checked"):
             engine.run(setup_user("demo", must_reach_dm=True))
-    ca.wait_for("EXP:State", "Loaded", timeout_s=20.0)
+    ca.wait_for("EXP:State", "Loaded", timeout_s=60)
 
 
 def test_metadata(engine: Engine, gateway: GatewayProcess) -> None:

@@ -28,7 +28,7 @@ import epics
 prefix, names = json.loads(sys.stdin.readline())
 wanted = [(name, field) for name, fields in names.items() for field in fields]
 full_names = [f"{prefix}{name}.{field}" for name, field in wanted]
-values = epics.caget_many(full_names, as_string=True, timeout=20.0, connection_timeout=20.0)
+values = epics.caget_many(full_names, as_string=True, timeout=60, connection_timeout=20.0)
 fields = {name: {} for name in names}
 for (name, field), value in zip(wanted, values, strict=True):
     fields[name][field] = value
@@ -69,7 +69,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         wanted = {pv.name: fields_of(pv) for pv in PVS}
         reader = subprocess.run(
             [sys.executable, "-c", READER], env=softioc.environment, input=json.dumps([prefix, wanted]) + "\n",
-            capture_output=True, text=True, timeout=50, check=False,
+            capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert reader.returncode == 0, reader.stderr
         yield {**json.loads(reader.stdout), "output": softioc.end()}

@@ -70,7 +70,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
         ports = {name: value for name, value in softioc.environment.items() if name.startswith("EPICS_PVA")}
         with Context("pva", conf=ports, useenv=False) as context:
             names = full_names()
-            values = dict(zip(names, context.get(names, timeout=20.0), strict=True))
+            values = dict(zip(names, context.get(names, timeout=60), strict=True))
         records = dict(
             re.findall(
                 r'^(?:record|grecord)\(\w+, ?"([^"]+)"\) \{\n(.*?)^\}', dump.read_text(), re.MULTILINE | re.DOTALL

@@ -69,7 +69,7 @@ class CaProcess:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.close()
         self.process.stdout.close()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def _answer(self) -> Any:
         assert self.process.stdout is not None

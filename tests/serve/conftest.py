@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from ca_process import CaProcess, RawClient
+from client_timeouts import ANSWER_TIMEOUT_S
 from pva_client import PvaContext
 from pva_process import PvaProcess
 
@@ -28,12 +30,13 @@ def open_pv(ca: CaProcess) -> Iterator[Callable[..., Any]]:
     """Connects pyepics PVs by their name without prefix and disconnects them after the test."""
     import epics
 
-    opened: list[epics.PV] = []
+    opened: list[Any] = []
 
-    def open_one(name: str, **options: Any) -> epics.PV:
-        pv = epics.PV(ca.prefix + name, **options)
+    def open_one(name: str, **options: Any) -> Any:
+        pv: Any = epics.PV(ca.prefix + name, **options)
         opened.append(pv)
-        assert pv.wait_for_connection(timeout=10), name
+        pv.get = partial(pv.get, timeout=ANSWER_TIMEOUT_S)  # pyepics would give None after a second
+        assert pv.wait_for_connection(), name
         return pv
 
     yield open_one

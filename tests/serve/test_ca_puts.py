@@ -186,5 +186,5 @@ def test_pyepics_sees_the_status_of_a_failed_put(ca: CaProcess, open_pv: Callabl
     ca.ask("end", name="WF1:Start", state="Refused", message="no")
     wait_until(lambda: ended, what="the put ends")
     assert ended == [PUT_FAILED]
-    assert pv.put(0, wait=True, timeout=5) is not None
+    assert pv.put(0, wait=True, timeout=30) is not None
     assert pv.connected

@@ -159,9 +159,9 @@ def test_a_greedy_client_gets_no_more_than_its_turn(ca: CaProcess, raw: RawClien
         raw.get(sid, 5, 1)
         waits_s.append(time.monotonic() - begin)
     is_over.set()
-    threads[0].join(timeout=10)
+    threads[0].join(timeout=30)
     greedy.sock.shutdown(2)
-    threads[1].join(timeout=10)
+    threads[1].join(timeout=30)
     greedy.close()
     assert max(waits_s) < 0.5
 

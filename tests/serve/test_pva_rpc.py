@@ -119,7 +119,7 @@ def test_queries_that_run_when_the_server_stops_are_answered(pva: PvaProcess, co
     pva.ask("puts")
     with PvaContext() as client:
         asking = threading.Thread(
-            target=lambda: answers.append(client.rpc(name, uri(name, method="wait"), timeout=20, throw=False))
+            target=lambda: answers.append(client.rpc(name, uri(name, method="wait"), timeout=60, throw=False))
         )
         asking.start()
         wait_until(lambda: pva.ask("puts"))

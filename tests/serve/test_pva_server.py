@@ -38,7 +38,7 @@ def start(settings: PvaSettings) -> tuple[tuple[str, ...], bool, int]:
             conf = {"EPICS_PVA_ADDR_LIST": "", "EPICS_PVA_AUTO_ADDR_LIST": "NO"}
             conf["EPICS_PVA_NAME_SERVERS"] = addresses[0]
             with Context("pva", conf=conf, useenv=False) as client:
-                return client.get("HERE:Heartbeat") == 0, server.clients
+                return client.get("HERE:Heartbeat", timeout=30) == 0, server.clients
 
         answered, clients = await asyncio.to_thread(ask)
         await server.stop()

@@ -46,13 +46,13 @@ def test_whole_session(gateway: StreamGateway) -> None:
         stream.ready("listens")
         assert (gateway.state, gateway.session.message) == ("Ready", "listens")
         gateway.begin()
-        stream.wait_begin(timeout_s=5.0)
+        stream.wait_begin(timeout_s=30.0)
         assert stream.command == "begin"
         wait_until(lambda: states(gateway)[-1] == "Streaming", what="Streaming is reported")
         for number in range(1, 21):
             stream.progress(received=number, processed=number, missed=2, errors=1, message=f"frame\n{number}")
         gateway.end()
-        stream.wait_end(timeout_s=5.0)
+        stream.wait_end(timeout_s=30.0)
         stream.draining()
         stream.done({"frames": 20})
         assert gateway.state == "Done"
@@ -168,7 +168,7 @@ def test_a_session_that_is_replaced_ends_the_workflow(gateway: StreamGateway) ->
         stream.ready()
         gateway.abort("start anew")
         gateway.offer()
-        stream.wait_begin(timeout_s=10.0)
+        stream.wait_begin(timeout_s=30.0)
     assert gateway.state == "Offered"
 
 

@@ -77,7 +77,7 @@ def test_progress_of_a_job_moves(screen: Terminal, ca: CaClient) -> None:
             filled.append(one.count("█"))
         return one.split()[1:2] == ["Done"]
 
-    lines = screen.wait_for(is_done, timeout_s=20)
+    lines = screen.wait_for(is_done, timeout_s=60)
     assert len(seen) >= 4 and seen == sorted(seen) and filled == sorted(filled) and filled[-1] > filled[0]
     assert percent(lines, "WF1") == ca.get("WF1:Percent") == 100.0
     assert line_of(lines, "WF1").count("█") == 10

@@ -30,7 +30,7 @@ class Terminal:
             env=os.environ | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"} | (environment or {}),
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=30,
             check=True,
         )
         return finished.stdout
@@ -68,7 +68,7 @@ class Terminal:
 
     def close(self) -> None:
         """End the server; nothing when it has ended."""
-        subprocess.run(["tmux", "-L", self._server, "kill-server"], capture_output=True, timeout=10, check=False)
+        subprocess.run(["tmux", "-L", self._server, "kill-server"], capture_output=True, timeout=30, check=False)
 
 
 @contextmanager

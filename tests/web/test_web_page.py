@@ -199,7 +199,7 @@ def test_every_table_and_its_tabs_by_keys(stations: Stations, page: Page) -> Non
         expect(tab).to_be_focused()
         expect(tab).to_have_attribute("aria-selected", "true")
         pv = str(tab.get_attribute("data-table"))
-        read = stations.pva.get(pv, timeout=10)
+        read = stations.pva.get(pv, timeout=30)
         columns = list(read["value"].keys())
         rows = len(read[f"value.{columns[0]}"])
         panel = home.get_by_role("tabpanel")
@@ -237,7 +237,7 @@ def test_a_gateway_that_is_away_and_comes_back(stations: Stations, page: Page) -
     # The client library searches at most half a minute after it has searched in vain, as on a machine under load.
     expect(gone).to_have_attribute("data-state", "connected", timeout=35_000)
     expect(gone.locator(".notice")).to_be_hidden()
-    started = stations.pva.get(f"{stations.second.prefix}StartTime", timeout=35)["value"]
+    started = stations.pva.get(f"{stations.second.prefix}StartTime", timeout=60)["value"]
     gone.get_by_text("Gateway and experiment").click()
     expect(of(page, stations.second, "StartTime")).to_have_attribute("data-value", started)
 

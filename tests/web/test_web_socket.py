@@ -139,7 +139,7 @@ def test_the_other_messages_of_pvws(gateway: GatewayProcess, web: WebProcess) ->
             session.ws_connect(web.socket_url, autoping=False) as socket,
         ):
             await socket.send_str('{"type": "ping"}')
-            assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.PING
+            assert (await socket.receive(timeout=30)).type is aiohttp.WSMsgType.PING
 
     asyncio.run(talk())
 
@@ -200,7 +200,7 @@ def test_bytes_and_endless_messages(gateway: GatewayProcess, web: WebProcess) ->
             await client.socket.send_bytes(b"\0\1")
             assert "not bytes" in await client.error()
             await client.socket.send_str("x" * 1_000_000)
-            closed = await client.socket.receive(timeout=5)
+            closed = await client.socket.receive(timeout=30)
             assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.MESSAGE_TOO_BIG)
         async with pvws(web) as client:
             await client.send(type="subscribe", pvs=[f"{gateway.prefix}State"])
