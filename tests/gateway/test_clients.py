@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client_timeouts import ANSWER_TIMEOUT_S
 from gateway_monitor import values, watched
 from gateway_process import CaClient, GatewayProcess, timed
 from waiting import wait_until
@@ -249,7 +250,7 @@ def test_enum_takes_label_index_and_index_as_text(ca: CaClient, value: Any, kind
 
     pv = ca.pv("WF4:IfRunning")
     epics.ca.put(pv.chid, value, wait=True, timeout=30, ftype=getattr(epics.dbr, kind))
-    assert pv.get(use_monitor=False) == index
+    assert pv.get(use_monitor=False, timeout=ANSWER_TIMEOUT_S) == index
 
 
 @pytest.mark.parametrize("value", ["1", "Busy", 1])
@@ -292,9 +293,9 @@ def test_text_as_string_type(ca: CaClient) -> None:
     pv = ca.pv("UPL2:DestDirectory")
     epics.ca.put(pv.chid, "as DBR_STRING", wait=True, timeout=30, ftype=epics.dbr.STRING, callback=None)
     assert ca.get("UPL2:DestDirectory") == "as DBR_STRING"
-    assert epics.ca.get(pv.chid, ftype=epics.dbr.STRING, count=1) == ["as DBR_STRING"]
+    assert epics.ca.get(pv.chid, ftype=epics.dbr.STRING, count=1, timeout=ANSWER_TIMEOUT_S) == ["as DBR_STRING"]
     for name, text in (("Control", "Enabled"), ("PollPeriod", "0.1"), ("Station", "DEMO")):
-        assert epics.ca.get(ca.pv(name).chid, ftype=epics.dbr.STRING) == text
+        assert epics.ca.get(ca.pv(name).chid, ftype=epics.dbr.STRING, timeout=ANSWER_TIMEOUT_S) == text
 
 
 def test_monitor_with_full_count_shows_no_tail(ca: CaClient) -> None:
@@ -316,6 +317,7 @@ def test_monitor_with_full_count_shows_no_tail(ca: CaClient) -> None:
 
 
 def test_plain_puts_return_at_once_while_a_command_runs(ca: CaClient, running_job: None) -> None:
+    ca.connect(["WF1:Run", "WF1:Args", "WF1:FilePath", "DAQ1:Expect", "WF1:JobID", "WF1:CmdCount", "WF1:Start"])
     assert ca.get("WF1:Run") == "Busy"
     for name, value in (("WF1:Run", 1), ("WF1:Args", "{}"), ("WF1:FilePath", "/dev/zero"), ("DAQ1:Expect", 3)):
         assert timed(lambda name=name, value=value: ca.put(name, value, wait=False)) < AT_ONCE_S

@@ -37,9 +37,9 @@ found = {}
 for name, pv in pvs.items():
     if not pv.wait_for_connection(20.0):
         sys.exit(f"{prefix}{name} is not there")
-    pv.get(with_ctrlvars=True, count=1 if pv.nelm > 1 else None)
+    pv.get(timeout=60, with_ctrlvars=True, count=1 if pv.nelm > 1 else None)
     found[name] = {
-        "value": pv.get(as_string=True, count=10 if pv.nelm > 1 else None),
+        "value": pv.get(timeout=60, as_string=True, count=10 if pv.nelm > 1 else None),
         "states": list(pv.enum_strs or ()),
         "units": pv.units or "",
         "precision": pv.precision or 0,
@@ -50,7 +50,7 @@ for name, pv in pvs.items():
     }
 status = pvs["WF1:Status"]
 status.put("Failed", wait=True)
-found["WF1:Status put"] = [status.get(as_string=True), epics.caget(prefix + "WF1:Status.SEVR", as_string=True)]
+found["WF1:Status put"] = [status.get(timeout=60, as_string=True), epics.caget(prefix + "WF1:Status.SEVR", as_string=True)]
 print(json.dumps(found))
 """
 
