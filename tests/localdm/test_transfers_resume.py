@@ -56,6 +56,7 @@ def test_daq_goes_on_after_a_kill(tmp_path: Path, stored: int) -> None:
             known = set(station.catalog_md5s())
             [record] = station.transfers.daqs()
             assert record["status"] == "running"
+            assert int(str(record["nProcessedFiles"])) >= stored, "what was told before the kill is told at once"
             write(station.source / "later.h5", b"later")
             record = await station.processed(str(record["id"]), 1202)
             assert record["countFiles"] == 1202

@@ -37,6 +37,7 @@ _SWITCH_S = 0.0002
 _TICK_S = 0.002
 _THREADS = 4
 _STOP_S = 0.6
+_RESTORE_S = 10.0
 
 
 class Transfers:
@@ -67,24 +68,31 @@ class Transfers:
         self._starting: set[tuple[str, str]] = set()
 
     async def start(self) -> None:
-        """Load the records and resume what was active when the last process ended."""
+        """Load the records and resume what was active when the last process ended.
+
+        Ends when the counts of all are what they were, or after 10 s (a tree may lie on a server that hangs): else clients
+        would see them fall back to 0, as if nothing were stored.
+        """
         # A thread that walks a tree or saves states lets the event loop go on only when its turn of the interpreter is
         # over: 5 ms by default, several times in each round of the loop.
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         store = self._parts.store
         await self._parts.in_thread(store.prune, self._settings.records_kept)
+        restored = set[asyncio.Future[None]]()
         for saved in await self._parts.in_thread(store.transfers):
             if not saved.active:
                 if saved.listed or saved.kind == UPLOAD:
                     self._entries.put(saved.id, Finished(saved.number, saved.kind, saved.listed, saved.record))
                 continue
             try:
-                await self._resume(saved)
+                restored.add((await self._resume(saved)).restored)
             except DmAnswerNo as problem:
                 logger.error("%s %s cannot be resumed: %s", saved.kind, saved.id, problem)
                 await self._give_up(saved, str(problem))
+        if restored:
+            await asyncio.wait(restored, timeout=_RESTORE_S)
 
-    async def _resume(self, saved: SavedTransfer) -> None:
+    async def _resume(self, saved: SavedTransfer) -> Transfer:
         places = await self._parts.in_thread(self._experiments.places, saved.experiment)
         record = TransferRecord(
             number=saved.number,
@@ -102,7 +110,7 @@ class Transfers:
             baseline_known=saved.baseline_known,
         )
         logger.info("%s %s of %s goes on", saved.kind, saved.id, saved.directory)
-        self._launch(record)
+        return self._launch(record)
 
     async def _give_up(self, saved: SavedTransfer, reason: str) -> None:
         """Save a transfer as failed that cannot go on (its experiment is gone, say)."""

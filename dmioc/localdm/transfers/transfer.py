@@ -35,7 +35,10 @@ class Outcome(NamedTuple):
 
 
 class Transfer:
-    """One DAQ or upload at work; `work` is what the two do differently."""
+    """One DAQ or upload at work; `work` is what the two do differently.
+
+    ``restored`` is done when the states of an earlier life are taken up, or cannot be.
+    """
 
     def __init__(self, record: TransferRecord, parts: Parts) -> None:
         self.record = record
@@ -53,6 +56,7 @@ class Transfer:
         self._ready = asyncio.Event()
         self._settling = asyncio.Event()
         self._progress = asyncio.Event()
+        self.restored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = False
         self.final: dict[str, object] | None = None
 
@@ -108,9 +112,12 @@ class Transfer:
 
     async def _restore(self) -> None:
         """Take up the states of an earlier life and remove its temporary files."""
-        files, jobs_due = await self.parts.in_thread(load_states, self.record, self.tree.root, self.parts.store)
-        for file in files:
-            self.table.restore(file.path, file.entry(), file.error)
+        try:
+            files, jobs_due = await self.parts.in_thread(load_states, self.record, self.tree.root, self.parts.store)
+            for file in files:
+                self.table.restore(file.path, file.entry(), file.error)
+        finally:
+            self.restored.set_result(None)
         if jobs_due:
             self.keeper.jobs_due(jobs_due)
 
