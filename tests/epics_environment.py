@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
+PORTS = (20000, 32000)
+"""Below the range that the kernel hands out by itself, which is from 32768 on."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,18 @@ class EpicsPorts:
 
 @functools.cache
 def epics_ports() -> EpicsPorts:
-    """Free ports, chosen once for the process; below the range that the kernel hands out by itself."""
+    """Free ports, chosen once for the process."""
     chosen: set[int] = set()
     while len(chosen) < 4:
-        port = random.SystemRandom().randrange(20000, 32000)
-        if port not in chosen and is_free(port):
-            chosen.add(port)
+        chosen.add(free_port())
     return EpicsPorts(*chosen)
+
+
+def free_port() -> int:
+    """A port of nobody, for TCP and UDP; one that the kernel does not give to others meanwhile, and another each time."""
+    while not is_free(port := random.SystemRandom().randrange(*PORTS)):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -11,24 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from epics_environment import free_port
 from waiting import wait_until
 
 SHELL = Path(__file__).with_name("softioc_shell.py")
 COMPLAINTS = r"(?im)^.*(?:error|warning|illegal|can't|unable|invalid).*$"
 """Lines in which it says that it did not like something."""
-
-
-def free_port() -> int:
-    """A port that is free for TCP and UDP on loopback."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def is_taken(port: int) -> bool:

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmioc.config import BackendName, DmSettings, read_setup_file
-from dmioc.dm.aps import ApsDm, ApsSettings, installed_at
 from dmioc.dm.rest import RestDm, RestSettings
 from dmioc.errors import ConfigurationError
 from dmioc.model import Service
+
+if TYPE_CHECKING:
+    from dmioc.dm.aps import ApsDm, ApsSettings
 
 _log = logging.getLogger(__name__)
 _DM_PREFIX = "DM_"
@@ -48,11 +51,13 @@ def make_backend(settings: DmSettings, local: LocalDm | None = None) -> Backend:
     if local is not None:
         return Backend(RestDm(_local_settings(settings, local)), "the embedded DM")
     if settings.backend is BackendName.APS:
-        return Backend(ApsDm(aps_settings(settings)), "as was set")
+        return Backend(_aps(settings), "as was set")
     if settings.backend is not BackendName.AUTO:
         return Backend(RestDm(rest_settings(settings)), "as was set")
     if needs := _needs_rest(settings):
         return Backend(RestDm(rest_settings(settings)), f"auto: {needs} is for REST only")
+    from dmioc.dm.aps import installed_at  # noqa: PLC0415 - a local DM starts sooner without
+
     if not installed_at():
         return Backend(RestDm(rest_settings(settings)), "auto: aps-dm-api is not installed")
     return _automatic(settings)
@@ -60,11 +65,17 @@ def make_backend(settings: DmSettings, local: LocalDm | None = None) -> Backend:
 
 def _automatic(settings: DmSettings) -> Backend:
     try:
-        return Backend(ApsDm(aps_settings(settings)), "auto: aps-dm-api is installed")
+        return Backend(_aps(settings), "auto: aps-dm-api is installed")
     except ConfigurationError as error:
         text = f"backend auto: {error}; REST is used instead"
         _log.warning(text)
         return Backend(RestDm(rest_settings(settings)), "auto: aps-dm-api cannot be used", (text,))
+
+
+def _aps(settings: DmSettings) -> ApsDm:
+    from dmioc.dm.aps import ApsDm  # noqa: PLC0415 - likewise
+
+    return ApsDm(aps_settings(settings))
 
 
 def _needs_rest(settings: DmSettings) -> str:
@@ -83,6 +94,8 @@ def aps_settings(settings: DmSettings) -> ApsSettings:
         raise ConfigurationError(
             f'[dm] {key}: backend "aps-dm-api" cannot keep to it; leave it out, or set backend = "rest"'
         )
+    from dmioc.dm.aps import ApsSettings  # noqa: PLC0415 - likewise
+
     variables = read_setup_file(settings.setup_file) if settings.setup_file else {}
     login_file = _login_file(settings)
     return ApsSettings(

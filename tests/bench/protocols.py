@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
 
-from epics_environment import LOOPBACK, client_environment, epics_ports, is_free
+from epics_environment import LOOPBACK, client_environment, epics_ports, free_port
 from figures import Figure, speed_at_least, times_at_most
 from options import Options
 from servers import BARE_PREFIX, HERE, addresses, bare_server, bench_gateway
@@ -51,10 +50,3 @@ def measured(
         timeout=MEASURING_S,
     )
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def free_port() -> int:
-    """A port of nobody, below the range that the kernel hands out."""
-    while not is_free(port := random.SystemRandom().randrange(20000, 32000)):
-        pass
-    return port

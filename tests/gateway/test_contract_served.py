@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from contract_check import contract_violations
-from epics_environment import is_free
+from epics_environment import free_port
 from gateway_monitor import values, watched
 from gateway_process import CaClient, GatewayProcess, running_gateway
 from waiting import wait_until
@@ -29,7 +29,7 @@ def test_every_pv_is_as_the_catalogue_says(gateway: GatewayProcess) -> None:
 
 def test_number_of_slots_is_that_of_the_settings(repeater: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     # Of two servers at one UDP port only one would be found.
-    port = next(port for port in range(32000, 60000) if is_free(port))
+    port = free_port()
     ports = {"EPICS_CA_SERVER_PORT": str(port), "EPICS_CAS_SERVER_PORT": str(port)}
     settings = {"DMIOC_SLOTS__DAQ": "1", "DMIOC_SLOTS__UPLOAD": "0", "DMIOC_SLOTS__WORKFLOW": "12"}
     with running_gateway(tmp_path_factory.mktemp("slots") / "state", environment=settings | ports) as other:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from epics_environment import LOOPBACK, client_environment, is_free, server_environment
+from epics_environment import LOOPBACK, client_environment, free_port, server_environment
 from gateway_process import GatewayProcess, running_gateway
 from localdm_process import LocalDmProcess, running_localdm
 from pva_client import PvaContext, pva_context
@@ -41,9 +40,7 @@ class Ports:
 
 
 def free_ports() -> Ports:
-    numbers = (random.SystemRandom().randrange(20000, 32000) for _ in range(1000))
-    free = (number for number in numbers if is_free(number))
-    return Ports(next(free), next(free), next(free))
+    return Ports(free_port(), free_port(), free_port())
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -14,18 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from epics_environment import client_environment
+from epics_environment import client_environment, free_port
 from waiting import wait_until
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_MS = 5000
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from epics_environment import is_free
+from epics_environment import free_port, is_free
 from p4p.client.thread import Context, Disconnected
 from pva_client import PvaContext, watched
 from pva_driver import TablesEngine
@@ -18,12 +18,6 @@ from dmioc.config import load_settings
 from dmioc.errors import ConfigurationError
 from dmioc.serve.pva import PvaServer, PvaSettings
 from dmioc.serve.pva.clients import connections
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def start(settings: PvaSettings) -> tuple[tuple[str, ...], bool, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from dm_control import DmControl
-from epics_environment import LOOPBACK, client_environment, is_free
+from epics_environment import LOOPBACK, client_environment, free_port
 from gateway_process import CaClient, GatewayProcess, running_gateway
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 from pva_client import PvaContext, pva_context
@@ -34,11 +33,6 @@ class Stations:
     ca: CaClient
     pva: PvaContext
     web: WebProcess
-
-
-def free_port() -> int:
-    numbers = (random.SystemRandom().randrange(20000, 32000) for _ in range(1000))
-    return next(number for number in numbers if is_free(number))
 
 
 @pytest.fixture(scope="module")
