@@ -233,6 +233,7 @@ class CommandSignal(ChoiceSignal):
         away_s = time.monotonic() - (self._lost_since_s or time.monotonic())
         lost_s = max(0.0, self.lost_after_s - away_s)
         left_s = max(0.0, deadline_s - time.monotonic())
+        back_until_s = time.monotonic() + min(lost_s, left_s)
         with self._news:
             is_back = self._news.wait_for(lambda: self._lost_since_s is None or self._destroyed, min(lost_s, left_s))
         if not is_back and left_s < lost_s:
@@ -243,9 +244,11 @@ class CommandSignal(ChoiceSignal):
                 " whether it was done is not known"
             )
         text = f"{self.command}: the gateway was away while the command ran ({self.pvname}); how it ended is not known"
+        # Each channel comes back for itself: libca may find the ones that tell much later than this one.
+        asked = {"use_monitor": False, "connection_timeout": max(READ_TIMEOUT_S, back_until_s - time.monotonic())}
         try:
-            now = group.cmd_message.get(use_monitor=False)
-            is_told = group.cmd_status.get(use_monitor=False) == INTERRUPTED and now.startswith(f"{self.command}: ")
+            now = group.cmd_message.get(**asked)
+            is_told = group.cmd_status.get(**asked) == INTERRUPTED and now.startswith(f"{self.command}: ")
         except TimeoutError as error:
             raise GatewayLostError(f"{text}: {error}") from error
         raise InterruptedCommandError(now if is_told else text)

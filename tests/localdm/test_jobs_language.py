@@ -236,7 +236,7 @@ def test_a_command_with_file_path_runs_once_for_each_file(tmp_path: Path) -> Non
 def test_files_run_side_by_side_within_the_limit(tmp_path: Path) -> None:
     # Each command needs another one beside it, counts how many there are, and goes when its partner has counted too.
     command = (
-        "mkdir $filePath; while [ $(ls | wc -l) -lt 2 ]; do sleep 0.01; done; ls | wc -l; touch ../counted/$filePath;"
+        "mkdir $filePath; while n=$(ls | wc -l); [ $n -lt 2 ]; do sleep 0.01; done; echo $n; touch ../counted/$filePath;"
         " while [ $(ls ../counted | wc -l) -lt $(cat ../pairs/$filePath) ]; do sleep 0.01; done; rmdir $filePath"
     )
     stages = {"1": {"command": command, "workingDir": str(tmp_path / "crowd")}}

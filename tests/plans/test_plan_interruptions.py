@@ -155,6 +155,7 @@ def test_a_daq_goes_on(engine: Engine, ca: CaClient, tmp_path: Path, how: str) -
     data = tmp_path / "data"
     data.mkdir()
     daq = engine.run(start_daq(str(data), "there"))
+    ca.put("DAQ1:Expect", 0)
     engine.start(wait_daq(1))
     ca.wait_for("DAQ1:Expect", 1)
     engine.leave(how)
