@@ -233,9 +233,10 @@ class CommandSignal(ChoiceSignal):
         away_s = time.monotonic() - (self._lost_since_s or time.monotonic())
         lost_s = max(0.0, self.lost_after_s - away_s)
         left_s = max(0.0, deadline_s - time.monotonic())
-        back_until_s = time.monotonic() + min(lost_s, left_s)
+        rest_s = min(lost_s, left_s)
+        back_until_s = time.monotonic() + rest_s
         with self._news:
-            is_back = self._news.wait_for(lambda: self._lost_since_s is None or self._destroyed, min(lost_s, left_s))
+            is_back = self._news.wait_for(lambda: self._lost_since_s is None or self._destroyed, rest_s)
         if not is_back and left_s < lost_s:
             raise WaitTimeoutError(f"{self.command}: {self.pvname} has not ended in time, and the gateway is away")
         if not is_back or self._destroyed:

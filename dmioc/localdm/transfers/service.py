@@ -70,8 +70,8 @@ class Transfers:
     async def start(self) -> None:
         """Load the records and resume what was active when the last process ended.
 
-        Ends when the counts of all are what they were, or after 10 s (a tree may lie on a server that hangs): else clients
-        would see them fall back to 0, as if nothing were stored.
+        Ends when the counts of all are what they were, else clients would see them fall back to 0, as if nothing were stored;
+        or after a time: a tree may lie on a server that hangs.
         """
         # A thread that walks a tree or saves states lets the event loop go on only when its turn of the interpreter is
         # over: 5 ms by default, several times in each round of the loop.
